@@ -1,0 +1,144 @@
+"""Every exception that leaves the package, and `Problem`, one fault of a graph as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = [
+    "ExecutorError",
+    "GraphError",
+    "JoinError",
+    "PipelinesError",
+    "Problem",
+    "ServerError",
+    "StalledError",
+    "StepError",
+    "shorten",
+]
+
+_SHOWN_ITEM = 200  # characters of an item that an error message quotes
+
+
+def shorten(value: object, limit: int = _SHOWN_ITEM) -> str:
+    """Return ``repr(value)`` cut at `limit` characters; a repr that raises is named instead."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a graph: where it is, what is wrong, and how to mend it.
+
+    Attributes:
+        code: a stable kebab-case name of the kind of fault, such as ``unknown-node``.
+        message: what is wrong, in the user's own words.
+        path: keys and indices from the top of the document to the fault.
+        hint: how to mend it; may be empty.
+        severity: ``error`` refuses the graph, ``warning`` does not.
+        file: the file the graph was read from, if any.
+        line, column: 1-based place in that file, if known.
+    """
+
+    code: str
+    message: str
+    path: tuple[str | int, ...] = ()
+    hint: str = ""
+    severity: Literal["error", "warning"] = "error"
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.file or "", str(self.line or ""), str(self.column or "")]
+        place = ":".join(part for part in parts if part)
+        if not self.line and self.path:
+            place = f"{place}{': ' if place else ''}{'.'.join(map(str, self.path))}"
+        mend = f" {self.hint}" if self.hint else ""
+        return f"{place}{'  ' if place else ''}{self.severity}[{self.code}]  {self.message}{mend}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fault as plain JSON data."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "hint": self.hint,
+            "path": list(self.path),
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+        }
+
+
+class PipelinesError(Exception):
+    """Something in `pipelines` went wrong."""
+
+    def __str__(self) -> str:
+        # An exception raised without a message still says what it means: its docstring's first line.
+        return super().__str__() or (type(self).__doc__ or type(self).__name__).splitlines()[0]
+
+
+class GraphError(PipelinesError):
+    """The graph is invalid; `problems` lists every fault found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class StepError(PipelinesError):
+    """A step failed on an item and its node does not tolerate it.
+
+    Attributes:
+        node: the node's name.
+        item: the item the step was called with (`None` where there was none).
+        attempt: which attempt failed, counted from 1.
+        cause: the user's exception; also ``__cause__``, with the user's traceback.
+        doing: what was under way, for the message.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        item: object,
+        cause: BaseException,
+        *,
+        attempt: int = 1,
+        doing: str = "on item",
+    ) -> None:
+        self.node = node
+        self.item = item
+        self.cause = cause
+        self.attempt = attempt
+        what = f"{doing} {shorten(item)}" if doing == "on item" else doing
+        tries = f" (attempt {attempt})" if attempt > 1 else ""
+        super().__init__(f"node {node!r} failed {what}{tries}: {_describe(cause)}")
+        self.__cause__ = cause
+
+
+class StalledError(PipelinesError):
+    """Every live node waits for another one, so the run can never end."""
+
+
+class JoinError(PipelinesError):
+    """A join can't pair its inputs: a row is incomplete, or one input ended before the others."""
+
+
+class ExecutorError(PipelinesError):
+    """A step could not be run where its `executor` says: a worker died, or data can't travel."""
+
+
+class ServerError(PipelinesError):
+    """The live server refused a request or could not be reached."""
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, PipelinesError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
