@@ -79,7 +79,7 @@ class PipelinesError(Exception):
     """Something in `pipelines` went wrong."""
 
     def __str__(self) -> str:
-        # An exception raised without a message still says what it means: its docstring's first line.
+        # Without a message it still says what it means: the first line of its docstring.
         return super().__str__() or (type(self).__doc__ or type(self).__name__).splitlines()[0]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 __all__ = ["Registry", "did_you_mean", "nearest", "steps"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
@@ -46,18 +47,28 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
         self._offered: dict[str, metadata.EntryPoint] | None = None
 
-    def register(self, name: str, thing: T | None = None) -> Any:
-        """Register `thing` under `name`; without a thing, return a decorator that does.
+    def register(self, name: str) -> Callable[[U], U]:
+        """Return a decorator that registers what it decorates under `name`.
 
         Raises:
             ValueError: the name is taken by another thing.
         """
-        if thing is None:
-            return lambda decorated: self.register(name, decorated)
+
+        def decorate(thing: U) -> U:
+            self.add(name, cast(T, thing))
+            return thing
+
+        return decorate
+
+    def add(self, name: str, thing: T) -> None:
+        """Register `thing` under `name`.
+
+        Raises:
+            ValueError: the name is taken by another thing.
+        """
         if self._things.get(name, thing) is not thing:
             raise ValueError(f"a {self.kind} named {name!r} is already registered")
         self._things[name] = thing
-        return thing
 
     def get(self, name: str) -> T:
         """Return the thing called `name`.

@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 __all__ = [
@@ -102,7 +103,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Call again after a failure: `attempts` calls in all, `backoff` seconds doubling to `max_backoff`.
+    """Call again after a failure: `attempts` calls, `backoff` seconds doubling to `max_backoff`.
 
     With `jitter` each wait is drawn evenly between zero and that bound. `on` names the exception
     classes (also base classes) to try again for; empty means every `Exception`.
@@ -137,7 +138,7 @@ class Join:
 class Properties:
     """How a node runs. `None` means *not said here*: see `over` and `DEFAULTS`.
 
-    Units: `timeout` in seconds, `buffer_size` in items on each inbound edge, `concurrency` in calls.
+    Units: `timeout` in seconds, `buffer_size` in items on each inbound edge.
     """
 
     aggregate_inputs: bool | None = None
@@ -155,8 +156,10 @@ class Properties:
 
     def over(self, lower: Properties) -> Properties:
         """Return these properties, with what they leave out taken from `lower`."""
-        said = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(lower, **{name: value for name, value in said.items() if value is not None})
+        if self == _SAYS_NOTHING:
+            return lower
+        pairs = zip(_ALL_PROPERTIES(self), _ALL_PROPERTIES(lower), strict=True)
+        return Properties(*[theirs if mine is None else mine for mine, theirs in pairs])
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Properties:
@@ -168,6 +171,9 @@ class Properties:
         said = ((f.name, getattr(self, f.name)) for f in fields(self))
         return {k: _DUMP.get(k, _same)(value) for k, value in said if value is not None}
 
+
+_SAYS_NOTHING = Properties()
+_ALL_PROPERTIES = attrgetter(*(f.name for f in fields(Properties)))
 
 #: What holds where neither the node nor the graph's `defaults` say anything. `concurrency` stays
 #: `None`: it depends on the step (16 for an async node that passes items on, else 1).

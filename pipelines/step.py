@@ -69,7 +69,7 @@ class Route:
 @final
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Returned by a step: try this item again after `seconds`; not a failure, and no worker waits."""
+    """Returned by a step: try this item again after `seconds`; no failure, and no worker waits."""
 
     seconds: float
 
@@ -100,12 +100,14 @@ class Shape:
 
 
 def shape_of(target: Any) -> Shape:
-    """Return the `Shape` of a callable: for a class that defines ``__call__``, that of its instances.
+    """Return the `Shape` of a callable: of a class that defines ``__call__``, its instances'.
 
     Any other class, such as `str` or a dataclass, is a plain function from an item to an instance.
     """
     if inspect.isclass(target):
-        own = next((vars(base)["__call__"] for base in target.__mro__ if "__call__" in vars(base)), None)
+        own = next(
+            (vars(base)["__call__"] for base in target.__mro__ if "__call__" in vars(base)), None
+        )
         return Shape() if own is None else _call_shape(own, is_class=True)
     while isinstance(target, functools.partial):
         target = target.func
@@ -183,13 +185,17 @@ class Step:
         function = self.target if instance is None else instance
         args = self.args if instance is None else {}
         if self.seed is not None:
-            return functools.partial(_call_seed if self.spread else _call_seed_1, function, self.seed, args)
+            return functools.partial(
+                _call_seed if self.spread else _call_seed_1, function, self.seed, args
+            )
         if self.spread:
             return functools.partial(_call_spread, function, args)
         return functools.partial(function, **args) if args else function
 
 
-def _call_spread(function: Callable[..., Any], args: Mapping[str, Any], row: tuple[Any, ...]) -> Any:
+def _call_spread(
+    function: Callable[..., Any], args: Mapping[str, Any], row: tuple[Any, ...]
+) -> Any:
     return function(*row, **args)
 
 
@@ -207,4 +213,4 @@ def _call_seed_1(
 
 def is_iterable_source(target: Any) -> bool:
     """Tell whether `target` is itself a source of items, not something to call for one."""
-    return not callable(target) and isinstance(target, Iterable | AsyncIterable)
+    return isinstance(target, Iterable | AsyncIterable) and not callable(target)

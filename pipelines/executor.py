@@ -1,0 +1,447 @@
+"""Where a step call runs when it is not in the event loop: a thread, or a process of its own.
+
+A node with ``executor: thread`` or ``process`` gets an `Executor` of as many *lanes* as it may have
+calls in flight. A lane is one daemon thread that makes one call after another; a process lane's
+thread also owns one worker process and talks to it over a pipe, so a worker that is killed, hangs
+or can't start is known by its lane, with the items it had. A call takes a chunk of items, because a
+process call costs a hundred times what a small step costs.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+import functools
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from time import perf_counter as clock
+from types import TracebackType
+from typing import Any, final
+
+from pipelines.errors import ExecutorError, shorten
+from pipelines.step import Step
+
+__all__ = ["Executor", "Failure", "ProcessExecutor", "ThreadExecutor", "call_chunk", "processors"]
+
+logger = logging.getLogger(__name__)
+
+#: What a lane sends back for a chunk: one outcome an item, and the seconds the calls took.
+Outcomes = tuple[list[Any], float]
+
+_Error = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+@final
+class Failure:
+    """Stands in a chunk's outcomes for an item whose call raised `error`."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def call_chunk(call: Callable[[Any], Any], chunk: Sequence[Any], yields: bool) -> Outcomes:
+    """Call a step with each item and return one outcome an item: a value (list) or a `Failure`."""
+    outcomes: list[Any] = []
+    began = clock()
+    for item in chunk:
+        try:
+            outcomes.append(list(call(item)) if yields else call(item))
+        except Exception as error:
+            outcomes.append(Failure(error))
+    return outcomes, clock() - began
+
+
+class Lane:
+    """One daemon thread that runs calls one after another, for a loop to await.
+
+    Daemon, because a user's call that never returns can't be ended and must not keep the program.
+    """
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._inbox: SimpleQueue[tuple[asyncio.Future[Any], Callable[[], Any]] | None] = (
+            SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Return a future of ``function()``, called in the lane's thread."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._inbox.put((future, function))
+        return future
+
+    def stop(self) -> None:
+        """Let the thread end once it has made its calls."""
+        self._inbox.put(None)
+
+    async def join(self, seconds: float) -> bool:
+        """Wait for the thread's end; tell whether it came within `seconds`."""
+        joined = self.submit(lambda: None)
+        self.stop()
+        done, _ = await asyncio.wait([joined], timeout=seconds)
+        if done:
+            self._thread.join()
+        return bool(done)
+
+    def _work(self) -> None:
+        while (job := self._inbox.get()) is not None:
+            future, function = job
+            try:
+                result, error = function(), None
+            except BaseException as raised:
+                result, error = None, raised
+            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits then
+                self._loop.call_soon_threadsafe(_resolve, future, result, error)
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+class Executor(abc.ABC):
+    """Runs a node's step outside the event loop, in `size` lanes.
+
+    Args:
+        node: the node's name, for messages.
+        step: what to call.
+        size: the number of lanes, at most as many calls at once.
+    """
+
+    #: Seconds that a lane gets to end when the run does; then it is left behind and named.
+    patience = 5.0
+
+    def __init__(self, node: str, step: Step, size: int) -> None:
+        self.node = node
+        self.step = step
+        self.size = size
+        self.lanes: list[Lane] = []
+
+    async def open(self) -> None:
+        """Start the lanes and enter the step."""
+        loop = asyncio.get_running_loop()
+        self.lanes = [Lane(f"pipelines:{self.node}:{index}", loop) for index in range(self.size)]
+        await self._enter()
+
+    async def run(self, lane: int, chunk: list[Any], timeout: float | None = None) -> Outcomes:
+        """Return the outcomes of a chunk, called in the given lane.
+
+        A call that takes longer than `timeout` seconds, a worker that dies and an item that can't
+        travel are outcomes too: a `Failure` for each item of the chunk that they concern.
+        """
+        answer = self.lanes[lane].submit(functools.partial(self._call, lane, chunk))
+        done, _ = await asyncio.wait([answer], timeout=timeout)
+        if done:
+            return answer.result()  # type: ignore[no-any-return]
+        assert timeout is not None
+        self._give_up(lane)
+        failure = Failure(TimeoutError(f"the call took longer than {timeout:g} s"))
+        return [failure] * len(chunk), timeout
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """Exit the step, as for a run that ended with `error`, and end the lanes."""
+        try:
+            await self._exit(error)
+        finally:
+            ended = [await lane.join(self.patience) for lane in self.lanes]
+            if not all(ended):
+                logger.warning(
+                    "node %r: a call is still running in a thread, which can't be ended; "
+                    "give the step a time-out of its own, or executor: process",
+                    self.node,
+                )
+
+    @abc.abstractmethod
+    async def _enter(self) -> None: ...
+
+    @abc.abstractmethod
+    def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
+        """Make the calls; runs in the lane's thread."""
+
+    @abc.abstractmethod
+    def _give_up(self, lane: int) -> None:
+        """Make the lane usable again although its call has not returned."""
+
+    @abc.abstractmethod
+    async def _exit(self, error: BaseException | None) -> None: ...
+
+
+class ThreadExecutor(Executor):
+    """Runs the step in threads; a class is constructed, entered and exited in the first one."""
+
+    def __init__(self, node: str, step: Step, size: int) -> None:
+        super().__init__(node, step, size)
+        self._stack = contextlib.ExitStack()
+        self._bound: Callable[[Any], Any] | None = None
+
+    async def _enter(self) -> None:
+        self._bound = await self.lanes[0].submit(lambda: enter_step(self.step, self._stack))
+
+    def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
+        assert self._bound is not None
+        return call_chunk(self._bound, chunk, self.step.shape.yields)
+
+    def _give_up(self, lane: int) -> None:
+        # The call goes on until it returns; its outcome is forgotten.
+        self.lanes[lane].stop()
+        name = f"pipelines:{self.node}:{lane}"
+        self.lanes[lane] = Lane(name, asyncio.get_running_loop())
+
+    async def _exit(self, error: BaseException | None) -> None:
+        if self._bound is not None:
+            await self.lanes[0].submit(lambda: self._stack.__exit__(*exc_info(error)))
+
+
+class ProcessExecutor(Executor):
+    """Runs the step in worker processes, each of which constructs and enters a class for itself.
+
+    Workers are started afresh (``forkserver``, or ``spawn`` where there is none): a fork of a
+    process that has threads can deadlock.
+    """
+
+    def __init__(self, node: str, step: Step, size: int) -> None:
+        super().__init__(node, step, size)
+        self._workers = [_Worker(node, step) for _ in range(size)]
+
+    async def _enter(self) -> None:
+        # The others start when they are first needed; one tells whether the step can start at all.
+        await self.lanes[0].submit(self._workers[0].start)
+
+    def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
+        return self._workers[lane].exchange(chunk)
+
+    def _give_up(self, lane: int) -> None:
+        self._workers[lane].kill()
+
+    async def _exit(self, error: BaseException | None) -> None:
+        for worker in self._workers:
+            if worker.calling:  # the run was cancelled in the middle of a call
+                worker.kill()
+        pairs = zip(self.lanes, self._workers, strict=True)
+        stops = [lane.submit(functools.partial(worker.stop, error)) for lane, worker in pairs]
+        results = await asyncio.gather(*stops, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+def enter_step(step: Step, stack: contextlib.ExitStack) -> Callable[[Any], Any]:
+    """Construct and enter a step that is a class; return what to call with each item."""
+    instance = step.construct()
+    if hasattr(type(instance), "__enter__"):
+        stack.enter_context(instance)
+    return step.bind(instance)
+
+
+def exc_info(error: BaseException | None) -> _Error:
+    """Return the three arguments of an ``__exit__``."""
+    return (None, None, None) if error is None else (type(error), error, error.__traceback__)
+
+
+class _Worker:
+    """One worker process, as its lane's thread sees it; only `kill` is called from elsewhere."""
+
+    def __init__(self, node: str, step: Step) -> None:
+        self._node = node
+        self._step = step
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        #: Whether a chunk is under way.
+        self.calling = False
+
+    def start(self) -> None:
+        """Start the process and wait until it has entered the step; does nothing if it runs.
+
+        Raises:
+            ExecutorError: the process died before it was ready, or the step can't travel to it.
+            Exception: what the step's constructor or enter raised.
+        """
+        if self._process is not None:
+            return
+        available = multiprocessing.get_all_start_methods()
+        method = "forkserver" if "forkserver" in available else "spawn"
+        context = multiprocessing.get_context(method)
+        pipe, far_end = context.Pipe()
+        with far_end:
+            process = context.Process(  # type: ignore[attr-defined]
+                target=_serve, args=(far_end,), name=f"pipelines:{self._node}", daemon=True
+            )
+            process.start()
+        self._process, self._pipe = process, pipe
+        try:
+            self._pipe.send_bytes(_dump_step(self._node, self._step))
+            ready = pickle.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise ExecutorError(
+                f"node {self._node!r}: its worker process {self._bury()} before it was ready. In a "
+                "script, start the run under: if __name__ == '__main__':"
+            ) from error
+        except BaseException:
+            self.kill()
+            self._bury()
+            raise
+        if isinstance(ready, Failure):
+            self._bury()
+            raise ready.error
+
+    def exchange(self, chunk: list[Any]) -> Outcomes:
+        """Send a chunk and return the outcomes; a worker that died is an outcome, and replaced."""
+        try:
+            payload = pickle.dumps(("call", chunk), protocol=pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            return self._exchange_singly(chunk, error)
+        self.start()
+        assert self._pipe is not None
+        self.calling = True
+        try:
+            self._pipe.send_bytes(payload)
+            return pickle.loads(self._pipe.recv_bytes())  # type: ignore[no-any-return]
+        except (EOFError, OSError):
+            held = f"{len(chunk)} item{'s' * (len(chunk) != 1)} in hand, first {shorten(chunk[0])}"
+            fault = f"the worker process of node {self._node!r} {self._bury()} with {held}"
+        except Exception as error:
+            fault = f"node {self._node!r}: a result can't travel from a worker process: {error}"
+        finally:
+            self.calling = False
+        return [Failure(ExecutorError(fault))] * len(chunk), 0.0
+
+    def _exchange_singly(self, chunk: list[Any], error: Exception) -> Outcomes:
+        """Find the items of a chunk that can't travel: the others are called all the same."""
+        if len(chunk) == 1:
+            what = f"node {self._node!r}: item {shorten(chunk[0])}"
+            fault = ExecutorError(f"{what} can't travel to a worker process: {error}")
+            return [Failure(fault)], 0.0
+        answers = [self.exchange([item]) for item in chunk]
+        return [outcomes[0] for outcomes, _ in answers], sum(seconds for _, seconds in answers)
+
+    def kill(self) -> None:
+        """End the process at once; a pending `exchange` then finds it dead. Safe in any thread."""
+        process = self._process
+        if process is not None and process.pid is not None:
+            process.kill()
+
+    def stop(self, error: BaseException | None) -> None:
+        """Have the process exit the step, and end it.
+
+        Raises:
+            Exception: what the step's exit raised.
+        """
+        if self._process is None or self._pipe is None:
+            return
+        answer = None
+        with contextlib.suppress(EOFError, OSError):
+            self._pipe.send_bytes(_dump_error(error))
+            answer = pickle.loads(self._pipe.recv_bytes())
+        self._bury()
+        if isinstance(answer, Failure):
+            raise answer.error
+
+    def _bury(self) -> str:
+        """Wait for the end of the process and say how it ended."""
+        process, self._process = self._process, None
+        assert process is not None
+        assert self._pipe is not None
+        self._pipe.close()
+        process.join()
+        code = process.exitcode or 0
+        process.close()
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+def _dump_step(node: str, step: Step) -> bytes:
+    try:
+        return pickle.dumps(step)
+    except Exception as error:
+        raise ExecutorError(
+            f"node {node!r}: its step or an argument can't travel to a worker process: {error}. "
+            "Use a function at the top of a module and plain arguments, or executor: thread."
+        ) from error
+
+
+def _dump_error(error: BaseException | None) -> bytes:
+    try:
+        return pickle.dumps(("exit", error))
+    except Exception:
+        return pickle.dumps(("exit", RuntimeError(str(error))))
+
+
+def _serve(pipe: Connection) -> None:
+    """Be a worker: enter the step, answer chunks, exit when told to or when the parent is gone."""
+    # Ctrl-C reaches the whole group; the parent decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stack = contextlib.ExitStack()
+    try:
+        step: Step = pickle.loads(pipe.recv_bytes())
+        call = enter_step(step, stack)
+    except Exception as error:
+        pipe.send_bytes(pickle.dumps(_portable(Failure(error))))
+        return
+    pipe.send_bytes(pickle.dumps(None))
+    while True:
+        try:
+            request, content = pickle.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        if request == "exit":
+            break
+        outcomes, seconds = call_chunk(call, content, step.shape.yields)
+        pipe.send_bytes(_dump_outcomes(outcomes, seconds))
+    answer = None
+    try:
+        stack.__exit__(*exc_info(content))
+    except Exception as error:
+        answer = _portable(Failure(error))
+    pipe.send_bytes(pickle.dumps(answer))
+
+
+def _dump_outcomes(outcomes: list[Any], seconds: float) -> bytes:
+    if any(type(outcome) is Failure for outcome in outcomes):
+        outcomes = [_portable(each) if type(each) is Failure else each for each in outcomes]
+    try:
+        return pickle.dumps((outcomes, seconds), protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        return pickle.dumps(([_portable(each) for each in outcomes], seconds))
+
+
+def _portable(outcome: Any) -> Any:
+    """Return an outcome that survives the way back, an error with its traceback as a note."""
+    if type(outcome) is Failure:
+        frames = outcome.error.__traceback__
+        text = "".join(traceback.format_tb(frames and frames.tb_next))
+        if text:
+            outcome.error.add_note(f"In the worker process:\n{text.rstrip()}")
+    try:
+        pickle.loads(pickle.dumps(outcome))
+    except Exception as error:
+        if type(outcome) is Failure:
+            lost = outcome.error
+            stand_in = ExecutorError(f"{type(lost).__name__}: {lost}")
+            stand_in.__notes__ = getattr(lost, "__notes__", [])
+            return Failure(stand_in)
+        return Failure(
+            ExecutorError(f"result {shorten(outcome)} can't travel from a worker process: {error}")
+        )
+    return outcome

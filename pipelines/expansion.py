@@ -1,0 +1,206 @@
+"""The pool for a step that yields."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from pipelines.executor import Failure
+from pipelines.failure import SPECIAL, Again
+from pipelines.pace import Pace, Watch
+from pipelines.pool import Pool
+from pipelines.processor import Processor
+from pipelines.schedule import clock
+
+__all__ = ["Expansion"]
+
+
+class Expansion(Pool):
+    """A pool for a step that yields any number of values for one item.
+
+    In an ordered node the values of one item stay together, in the items' order: the worker whose
+    turn it is sends on, the others gather up to an edge's worth of values and wait.
+    """
+
+    def __init__(self, node: Processor) -> None:
+        several = node.shape.is_async or node.executor is not None
+        super().__init__(node, node.concurrency if several else 1)
+        self._turns: dict[int, asyncio.Future[None]] = {}
+        self.most = min(self.outlet.capacity(), 1000)
+
+    def credit(self) -> int:
+        """Return how many more items may be taken: as many as there are workers without one."""
+        return self.size - (self.taken - self.emitted - (0 if self.ordered else self.waiting))
+
+    async def work(self, lane: int) -> None:
+        node, inlet = self.node, self.inlet
+        watch = None
+        if node.shape.is_async and node.properties.timeout is not None:
+            watch = Watch(node)
+        while True:
+            if clock() > self.schedule.deadline:
+                await self.schedule.breathe()
+            if again := self.take_again():
+                place, item, attempt = again
+            elif self.claim(1):
+                item, place, attempt = inlet.items.popleft(), self.place(), 1
+                node.received += node.weight(item)
+                if inlet.wanted:
+                    inlet.release()
+                if not inlet.items:
+                    self.drained()
+            elif await self.park():
+                continue
+            else:
+                return
+            if self.throttle is not None:
+                await self.throttle.wait()
+            await self._expand(lane, watch, place, item, attempt)
+
+    async def _expand(
+        self, lane: int, watch: Watch | None, place: int, item: Any, attempt: int
+    ) -> None:
+        node = self.node
+        values = _Values(self, place, watch)
+        if watch is not None:
+            watch.begin()
+        try:
+            if node.executor is not None:
+                await self._call(lane, item, values)
+            elif node.shape.is_async:
+                async with contextlib.aclosing(node.call(item)) as generator:
+                    async for value in generator:
+                        await values.add(value)
+            else:
+                await values.draw(iter(node.call(item)))
+        except (Exception, asyncio.CancelledError) as error:
+            cause = error if watch is None else watch.judge(error)
+            if values.sent and node.properties.retry is not None:
+                # What was sent can't be taken back: another attempt would send it twice.
+                attempt = node.properties.retry.attempts
+            outcome = await node.caught(item, cause, attempt)
+            if type(outcome) is Again:
+                self.finish(place, item, outcome, attempt)
+                return
+            node.account(item, outcome)
+        finally:
+            if watch is not None:
+                watch.end()
+        await values.flush()
+        self.emitted += 1
+        node.finished += node.weight(item)
+        if turn := self._turns.pop(place + 1, None):
+            self.schedule.wake(turn)
+        if node.outlet.hungry:
+            node.outlet.feed()
+
+    async def _call(self, lane: int, item: Any, values: _Values) -> None:
+        assert self.node.executor is not None
+        timeout = self.node.properties.timeout
+        (outcome,), _ = await self.node.executor.run(lane, [item], timeout)
+        if type(outcome) is Failure:
+            raise outcome.error
+        await values.draw(iter(outcome))
+
+    def is_turn(self, place: int) -> bool:
+        """Tell whether the values of the item at `place` may be sent on."""
+        return not self.ordered or place == self.emitted
+
+    async def turn(self, place: int) -> None:
+        """Wait until `is_turn`."""
+        while not self.is_turn(place):
+            event = self._turns[place] = self.schedule.loop.create_future()
+            await self.schedule.wait(event)
+
+
+class _Values:
+    """What a step yields for one item, on its way out."""
+
+    def __init__(self, pool: Expansion, place: int, watch: Watch | None) -> None:
+        self._pool = pool
+        self._watch = watch
+        self._place = place
+        self._held: list[Any] = []
+        self.sent = 0
+
+    async def add(self, value: Any) -> None:
+        """Take one value."""
+        pool = self._pool
+        if pool.is_turn(self._place) and not self._held and pool.outlet.room() > 0:
+            self._send(value)
+            if pool.outlet.hungry:
+                pool.outlet.feed()
+        else:
+            self._held.append(value)
+            if pool.is_turn(self._place) or len(self._held) >= pool.most:
+                # A time-out measures the step's own time, not that of the nodes behind it.
+                if self._watch is not None:
+                    self._watch.end()
+                await self.flush()
+                if self._watch is not None:
+                    self._watch.begin()
+        if clock() > pool.schedule.deadline:
+            await pool.schedule.breathe()
+
+    async def draw(self, iterator: Iterator[Any]) -> None:
+        """Take all values of an iterator, as many at a time as there is room for."""
+        pool = self._pool
+        pace = Pace()
+        await pool.turn(self._place)
+        while True:
+            count = min(await self._room(), pace.limit)
+            if not count:
+                return
+            began = clock()
+            values: list[Any] = []
+            try:
+                values.extend(islice(iterator, count))
+            finally:
+                self._send_all(values)
+            if len(values) < count:
+                return
+            pace.adapt(count, clock() - began)
+            if clock() > pool.schedule.deadline:
+                await pool.schedule.breathe()
+
+    async def flush(self) -> None:
+        """Send on what is held, in its turn."""
+        await self._pool.turn(self._place)
+        held, self._held = self._held, []
+        position = 0
+        while position < len(held) and (room := await self._room()):
+            self._send_all(held[position : position + room])
+            position += room
+
+    async def _room(self) -> int:
+        """Return for how many values there is room, waiting for some; 0 if nobody wants any."""
+        pool = self._pool
+        while (room := pool.outlet.room()) <= 0:
+            if pool.outlet.deserted:
+                return 0
+            await pool.node.block()
+        return room
+
+    def _send_all(self, values: list[Any]) -> None:
+        pool = self._pool
+        if SPECIAL.isdisjoint(map(type, values)):
+            pool.outlet.extend(values)
+            pool.node.yielded += len(values)
+            self.sent += len(values)
+        else:
+            for value in values:
+                self._send(value)
+            if pool.outlet.hungry:
+                pool.outlet.feed()
+
+    def _send(self, value: Any) -> None:
+        node = self._pool.node
+        self.sent += 1
+        if type(value) in SPECIAL:
+            node.send_yielded(value)
+        else:
+            node.outlet.append(value)
+            node.yielded += 1

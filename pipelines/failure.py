@@ -1,0 +1,121 @@
+"""What becomes of an item that fails: the outcomes, when to try again, and how much is too much."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, Protocol, final
+
+from pipelines.edge import Gap
+from pipelines.errors import PipelinesError
+from pipelines.executor import Failure
+from pipelines.spec import Retry
+from pipelines.step import CONTROL
+
+__all__ = ["SPECIAL", "Again", "Buried", "Tolerance", "again", "misused"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A failed item's outcome: call it again after `seconds`, as attempt number `attempt`."""
+
+    seconds: float
+    attempt: int
+
+
+@final
+class Buried:
+    """A failed item's outcome: its dead letter is written."""
+
+
+#: Exact types of an outcome that is no plain value: what a step returns, and what failing makes.
+SPECIAL = CONTROL | {Gap, Again, Buried, Failure}
+
+
+class Fallible(Protocol):
+    """What `Tolerance` looks at: a node's name and counters."""
+
+    name: str
+    received: int
+    tolerated: int
+    last_error: str
+
+
+class Tolerance:
+    """How many failures a whole run puts up with.
+
+    Args:
+        limit: a count; or a fraction of a node's items, looked at once it has had `SAMPLE` of them
+            and again when it ends; or `None` for any number.
+    """
+
+    SAMPLE = 100
+
+    def __init__(self, limit: int | float | None) -> None:
+        self.limit = limit
+        self.count = 0
+
+    def add(self, node: Fallible) -> None:
+        """Count one tolerated failure.
+
+        Raises:
+            PipelinesError: that is one more than the run allows.
+        """
+        self.count += 1
+        if isinstance(self.limit, int) and self.count > self.limit:
+            raise PipelinesError(
+                f"{self.count} failures are more than max_failures ({self.limit}); "
+                f"the last one: node {node.name!r}: {node.last_error}"
+            )
+        if node.received >= self.SAMPLE:
+            self.check(node)
+
+    def check(self, node: Fallible) -> None:
+        """Compare a node's failures with the share that the run allows.
+
+        Raises:
+            PipelinesError: they are more.
+        """
+        failures = node.tolerated
+        if isinstance(self.limit, float) and failures > self.limit * node.received:
+            raise PipelinesError(
+                f"node {node.name!r} failed on {failures} of {node.received} items, more than "
+                f"max_failures ({self.limit:.3g} of them); the last one: {node.last_error}"
+            )
+
+
+def again(retry: Retry | None, error: BaseException, attempt: int) -> Again | None:
+    """Return when to try again after attempt number `attempt` failed; `None` if not at all."""
+    if retry is None or attempt >= retry.attempts or not _retryable(error, retry.on):
+        return None
+    bound = min(retry.max_backoff, retry.backoff * 2.0 ** min(attempt - 1, 64))
+    return Again(random.uniform(0, bound) if retry.jitter else bound, attempt + 1)
+
+
+def _retryable(error: BaseException, names: tuple[str, ...]) -> bool:
+    """Tell whether an error's class, or one that it derives from, is among the names."""
+    if not names:
+        return True
+    classes = type(error).__mro__
+    return any(c.__name__ in names or f"{c.__module__}.{c.__qualname__}" in names for c in classes)
+
+
+def misused(outcome: Any) -> TypeError:
+    """Return the error for a result that is no value, saying what to write instead."""
+    if isinstance(outcome, CoroutineType):
+        outcome.close()
+        return TypeError(
+            "the step returned a coroutine: it is a plain function that calls an async one. "
+            "Write it as `async def` and await the call."
+        )
+    if isinstance(outcome, GeneratorType | AsyncGeneratorType):
+        return TypeError(
+            f"the step returned a {type(outcome).__name__.replace('_', ' ')}, but is no generator "
+            "function itself. To send each value on, `yield` them in the step (yield from, or "
+            "async for); to send one value, return a list."
+        )
+    return TypeError(
+        f"{type(outcome).__name__} is of no use here: only a step's call may return it"
+    )

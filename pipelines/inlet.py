@@ -1,0 +1,511 @@
+"""The ways into a node: over one edge, several joined or merged, in batches, or from an iterator.
+
+Each gives the loops the same thing: `ready` says how many entries can be popped from `items`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from pipelines.edge import GAP, Edge, Wakeup
+from pipelines.errors import JoinError, PipelinesError
+from pipelines.schedule import Schedule
+from pipelines.spec import Batch
+
+__all__ = ["BatchInlet", "Inlet", "JoinInlet", "MergeInlet", "SourceInlet"]
+
+
+class Inlet:
+    """A node's way in over one edge; the other kinds of way in derive from it.
+
+    Attributes:
+        edges: the inbound edges, in the order of a join's row.
+        items: where the loops pop from, after `ready` said how many there are.
+        wanted: some producer waits for room; after popping call `release`.
+        external: items come from outside the graph, so that waiting for one is no stall.
+    """
+
+    __slots__ = ("_wakeup", "edges", "items", "wanted")
+
+    external = False
+
+    def __init__(self, edges: Sequence[Edge]) -> None:
+        self.edges = tuple(edges)
+        self.items: deque[Any] = self.edges[0].items
+        self.wanted = False
+        self._wakeup: Wakeup | None = None
+        for edge in self.edges:
+            edge.inlet = self
+
+    @property
+    def gaps(self) -> int:
+        """How many of `items` are gap marks."""
+        return self.edges[0].gaps
+
+    @property
+    def ended(self) -> bool:
+        """Whether doomsday has come: nothing is left and nothing will come."""
+        return self.edges[0].closed and not self.items
+
+    @property
+    def queued(self) -> int:
+        """How many items were taken from the edges and not yet by the node."""
+        return 0
+
+    @property
+    def dropped(self) -> int:
+        """How many rows were given up."""
+        return 0
+
+    @property
+    def filled(self) -> int:
+        """How many gaps of rows became `None`."""
+        return 0
+
+    @property
+    def width(self) -> int:
+        """How many edges' entries make up one of `items`."""
+        return 1
+
+    def ready(self, limit: int) -> int:
+        """Return how many entries can be popped from `items`, at least up to `limit`."""
+        return len(self.items)
+
+    def run(self, count: int) -> int:
+        """Return how many of the next `count` entries stand before the first gap mark."""
+        for index, entry in enumerate(islice(self.items, count)):
+            if entry is GAP:
+                return index
+        return count
+
+    def pop_gap(self) -> None:
+        """Pop the gap mark that stands first."""
+        self.items.popleft()
+        self.edges[0].gaps -= 1
+        if self.wanted:
+            self.release()
+
+    def release(self) -> None:
+        """Tell the producers that wait for room and now have some."""
+        self.wanted = False
+        for edge in self.edges:
+            if edge.wanted:
+                if len(edge.items) < edge.maxsize:
+                    edge.wanted = False
+                    edge.outlet.roomier()
+                # roomier may let a producer go on that fills another edge and wants room there
+                self.wanted = self.wanted or edge.wanted
+
+    def arm(self, wakeup: Wakeup) -> None:
+        """Have `wakeup` called once as soon as something is ready or the stream ends."""
+        self._wakeup = wakeup
+        for edge in self.edges:
+            if not edge.items and not edge.closed:
+                edge.hungry = edge.outlet.hungry = True
+
+    def disarm(self) -> None:
+        """Forget the wakeup."""
+        self._wakeup = None
+
+    def arrived(self) -> None:
+        """Be told by an edge that was empty that it has an item."""
+        self._ring()
+
+    def ending(self) -> None:
+        """Be told by an edge that it was closed."""
+        self._ring()
+
+    def _ring(self) -> None:
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            wakeup()
+
+    def abandon(self) -> None:
+        """Give up all that is and will be sent here, and let those who wait to send go on."""
+        for edge in self.edges:
+            if not edge.closed:
+                edge.outlet.abandon(edge)
+
+
+class MergeInlet(Inlet):
+    """A way in that takes from several edges in turn, as items come."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, edges: Sequence[Edge]) -> None:
+        super().__init__(edges)
+        self.items = deque()
+        self._next = 0
+
+    @property
+    def gaps(self) -> int:
+        return 0
+
+    @property
+    def ended(self) -> bool:
+        return not self.items and all(edge.closed and not edge.items for edge in self.edges)
+
+    @property
+    def queued(self) -> int:
+        return len(self.items)
+
+    def ready(self, limit: int) -> int:
+        if not self.items:
+            self._gather(limit)
+        return len(self.items)
+
+    def _gather(self, limit: int) -> None:
+        """Take an equal share from each edge that has something, another one first each time."""
+        count = len(self.edges)
+        filled = [
+            edge
+            for edge in (self.edges[(self._next + offset) % count] for offset in range(count))
+            if edge.items
+        ]
+        self._next = (self._next + 1) % count
+        for edge in filled:
+            share = min(len(edge.items), max(1, limit // len(filled)))
+            self.items.extend(edge.take(share))
+            if len(self.items) >= limit:
+                break
+        if self.wanted:
+            self.release()
+
+
+class JoinInlet(Inlet):
+    """A way in that pairs its edges by position: one row for each place in the stream.
+
+    Args:
+        edges: in the order of the row.
+        node: the node's name, for messages.
+        on_missing: what becomes of a row with a gap, and of a stream that is longer than another:
+            ``drop``, ``none`` (the gap becomes `None`), ``fail``, or `None`: drop the row, but fail
+            at unequal lengths.
+
+    """
+
+    __slots__ = ("_dropped", "_filled", "_gaps", "_node", "_on_missing")
+
+    def __init__(self, edges: Sequence[Edge], node: str, on_missing: str | None) -> None:
+        super().__init__(edges)
+        self.items = deque()
+        self._dropped = 0
+        self._filled = 0
+        self._gaps = 0
+        self._node = node
+        self._on_missing = on_missing
+
+    @property
+    def gaps(self) -> int:
+        return self._gaps
+
+    @property
+    def queued(self) -> int:
+        return (len(self.items) - self._gaps) * len(self.edges)
+
+    @property
+    def dropped(self) -> int:
+        return self._dropped
+
+    @property
+    def filled(self) -> int:
+        return self._filled
+
+    @property
+    def width(self) -> int:
+        return len(self.edges)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further row can come; decides what becomes of streams of unequal length."""
+        if self.items or not any(edge.closed and not edge.items for edge in self.edges):
+            return False
+        if all(edge.closed and not edge.items for edge in self.edges):
+            return True
+        return self._on_missing != "none" and self._end_unequal()
+
+    def _end_unequal(self) -> bool:
+        """Handle one stream's end before another's: drop the rest, or fail once it is sure."""
+        longer = [edge for edge in self.edges if edge.items]
+        if self._on_missing == "drop":
+            return True
+        if longer:
+            ended = [edge.source for edge in self.edges if edge.closed and not edge.items]
+            more = ", ".join(f"{edge.source!r} has {len(edge.items)} more" for edge in longer)
+            raise JoinError(
+                f"node {self._node!r} can't pair its inputs: {', '.join(map(repr, ended))} ended "
+                f"while {more}. Set properties.join.on_missing to drop or none."
+            )
+        return False
+
+    def ready(self, limit: int) -> int:
+        if not self.items:
+            edges = self.edges
+            if self._on_missing == "none":
+                count = self._count_filled()
+            else:
+                count = min([len(edge.items) for edge in edges])
+            if count:
+                self._pair(min(count, limit))
+        return len(self.items)
+
+    def _count_filled(self) -> int:
+        """Count the rows there are when an ended stream goes on as gaps."""
+        live = [len(edge.items) for edge in self.edges if edge.items or not edge.closed]
+        return min(live, default=0)
+
+    def _pair(self, count: int) -> None:
+        gapped = any(edge.gaps for edge in self.edges)
+        columns = [
+            edge.take(count) if edge.items else [GAP] * count  # only an ended one, under "none"
+            for edge in self.edges
+        ]
+        rows: Iterable[Any] = zip(*columns, strict=True)
+        if gapped or self._on_missing == "none":
+            rows = map(self._mend, rows)
+        self.items.extend(rows)
+        if self.wanted:
+            self.release()
+
+    def _mend(self, row: tuple[Any, ...]) -> Any:
+        """Return what the node gets for a row that may have gaps."""
+        missing = [entry is GAP for entry in row]
+        if not any(missing):
+            return row
+        if all(missing):
+            # The item went missing before the streams parted, or in every branch: there is no row.
+            self._gaps += 1
+            return GAP
+        if self._on_missing == "none":
+            self._filled += sum(missing)
+            return tuple([None if entry is GAP else entry for entry in row])
+        if self._on_missing == "fail":
+            nodes = [edge.source for edge, gone in zip(self.edges, missing, strict=True) if gone]
+            raise JoinError(
+                f"node {self._node!r} got an incomplete row: nothing came from "
+                f"{', '.join(map(repr, nodes))} (properties.join.on_missing is fail)"
+            )
+        self._dropped += 1
+        for edge, gone in zip(self.edges, missing, strict=True):
+            edge.dropped += not gone
+        self._gaps += 1
+        return GAP
+
+    def pop_gap(self) -> None:
+        self.items.popleft()
+        self._gaps -= 1
+
+    def arrived(self) -> None:
+        if self.ready(1) or any(edge.closed for edge in self.edges):
+            self._ring()
+
+
+class SourceInlet(Inlet):
+    """A way in from an iterator, and from `put`.
+
+    Args:
+        iterator: what to take items from; an error that it raises is kept in `error`.
+        buffer_size: how many items `put` may leave lying here.
+        held_open: more may be `put` after the iterator has ended, until `close`.
+
+    Attributes:
+        error: what the iterator raised; its stream ends there.
+    """
+
+    __slots__ = ("_exhausted", "_held_open", "_iterator", "_maxsize", "_putters", "error")
+
+    external = True
+
+    def __init__(self, iterator: Iterator[Any], buffer_size: int, held_open: bool) -> None:
+        self.edges = ()
+        self.items = deque()
+        self.wanted = False
+        self.error: Exception | None = None
+        self._wakeup = None
+        self._iterator = iterator
+        self._maxsize = buffer_size
+        self._held_open = held_open
+        self._exhausted = False
+        self._putters: list[asyncio.Future[None]] = []
+
+    @property
+    def gaps(self) -> int:
+        return 0
+
+    @property
+    def ended(self) -> bool:
+        return self._exhausted and not self._held_open and not self.items
+
+    def ready(self, limit: int) -> int:
+        if not self.items and not self._exhausted:
+            try:
+                self.items.extend(islice(self._iterator, limit))
+            except Exception as error:
+                self.error = error
+                self._exhausted = True
+            else:
+                self._exhausted = len(self.items) < limit
+        if self._putters and len(self.items) < self._maxsize:
+            putters, self._putters = self._putters, []
+            for putter in putters:
+                _resolve(putter)
+        return len(self.items)
+
+    async def put(self, item: Any) -> None:
+        """Add an item from outside, waiting where as many as `buffer_size` lie here.
+
+        Raises:
+            PipelinesError: the stream has ended.
+        """
+        while len(self.items) >= self._maxsize:
+            room = asyncio.get_running_loop().create_future()
+            self._putters.append(room)
+            await room
+        if self._exhausted and not self._held_open:
+            raise PipelinesError("the input has ended: nothing more can be put")
+        self.items.append(item)
+        self._ring()
+
+    def close(self) -> None:
+        """Allow no more `put`: the stream ends with the iterator."""
+        self._held_open = False
+        self._ring()
+
+    def stop(self) -> None:
+        """End the stream behind what lies here already."""
+        self._exhausted = True
+        if hasattr(self._iterator, "close"):
+            self._iterator.close()
+        self.close()
+
+    def abandon(self) -> None:
+        self.stop()
+        self.items.clear()
+        for putter in self._putters:
+            _resolve(putter)
+        self._putters.clear()
+
+
+def _resolve(event: asyncio.Future[None]) -> None:
+    if not event.done():
+        event.set_result(None)
+
+
+class BatchInlet(Inlet):
+    """A way in that gathers what another way in has into lists.
+
+    A list is ready when it has `batch.size` items, when `batch.timeout` seconds have passed since
+    its first one, or when the stream ends.
+    """
+
+    __slots__ = ("_inner", "_limit", "_pending", "_ripe", "_schedule", "_timeout", "_timer")
+
+    def __init__(self, inner: Inlet, batch: Batch, schedule: Schedule) -> None:
+        super().__init__(inner.edges)
+        for edge in inner.edges:
+            edge.inlet = inner
+        self.items = deque()
+        self._inner = inner
+        self._limit = batch.size
+        self._timeout = batch.timeout
+        self._schedule = schedule
+        self._pending: list[Any] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._ripe = False
+
+    @property
+    def gaps(self) -> int:
+        return 0
+
+    @property
+    def wanted(self) -> bool:
+        """Never: `ready` releases the producers as it takes."""
+        return False
+
+    @wanted.setter
+    def wanted(self, value: bool) -> None:
+        pass
+
+    @property
+    def ended(self) -> bool:
+        return not self.items and not self._pending and self._inner.ended
+
+    @property
+    def queued(self) -> int:
+        gathered = sum(map(len, self.items)) + len(self._pending)
+        return gathered * self.width + self._inner.queued
+
+    @property
+    def dropped(self) -> int:
+        return self._inner.dropped
+
+    @property
+    def filled(self) -> int:
+        return self._inner.filled
+
+    @property
+    def width(self) -> int:
+        return self._inner.width
+
+    def ready(self, limit: int) -> int:
+        while not self.items and self._fill():
+            if len(self._pending) >= self._limit:
+                self._emit()
+        if not self.items and self._pending and (self._ripe or self._inner.ended):
+            self._emit()
+        return len(self.items)
+
+    def _fill(self) -> bool:
+        """Move what fits from the inner way in; tell whether anything moved."""
+        inner, missing = self._inner, self._limit - len(self._pending)
+        count = min(inner.ready(missing), missing)
+        if count and inner.gaps:
+            count = inner.run(count)
+            if not count:
+                inner.pop_gap()
+                return True
+        if count:
+            pop = inner.items.popleft
+            self._pending += [pop() for _ in range(count)]
+            if inner.wanted:
+                inner.release()
+            if self._timeout is not None and self._timer is None:
+                self._timer = self._schedule.call_later(self._timeout, self._ripen)
+        return count > 0
+
+    def _emit(self) -> None:
+        self.items.append(self._pending)
+        self._pending = []
+        self._ripe = False
+        if self._timer is not None:
+            self._schedule.cancel_later(self._timer)
+            self._timer = None
+
+    def _ripen(self) -> None:
+        self._timer = None
+        self._ripe = True
+        self._ring()
+
+    def arm(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+        self._inner.arm(self._more)
+
+    def disarm(self) -> None:
+        self._wakeup = None
+        self._inner.disarm()
+
+    def _more(self) -> None:
+        if self.ready(1) or self._inner.ended:
+            self._ring()
+        else:
+            self._inner.arm(self._more)
+
+    def abandon(self) -> None:
+        if self._timer is not None:
+            self._schedule.cancel_later(self._timer)
+            self._timer = None
+        self._inner.abandon()

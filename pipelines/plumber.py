@@ -1,0 +1,475 @@
+"""The Plumber: builds a graph's processors, joins them by edges, and runs them in one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pipelines.check import Examination, compile_graph
+from pipelines.edge import Edge, Outlet
+from pipelines.errors import GraphError, PipelinesError, StalledError
+from pipelines.failure import Tolerance
+from pipelines.inlet import BatchInlet, Inlet, JoinInlet, MergeInlet
+from pipelines.letters import DeadLetters
+from pipelines.life import Life, Unit
+from pipelines.load import load
+from pipelines.loops import fuses
+from pipelines.metrics import EdgeCounts, Reporter, RunReport, Snapshot
+from pipelines.processor import InputProcessor, Processor
+from pipelines.registry import did_you_mean
+from pipelines.schedule import Schedule, clock
+from pipelines.signals import Interrupted, interruptible
+from pipelines.spec import GraphSpec
+from pipelines.step import Shape
+from pipelines.streams import Link, topological_order
+from pipelines.watchdog import Watchdog
+
+__all__ = ["Interrupted", "Plumber", "run"]
+
+logger = logging.getLogger(__name__)
+
+Graph = Mapping[str, Any] | str | os.PathLike[str] | GraphSpec | Examination
+
+
+class Plumber:
+    """Builds and runs one graph, once.
+
+    Args:
+        graph: a dict, the path of a YAML or JSON file, its text, a `GraphSpec`, or what
+            `pipelines.check.examine` returned.
+        coro_map: maps what stands in a node's `coro` or `func` to the callable, as in the seed;
+            it may also return a name.
+        env_vars: anything; the steps of the seed's protocol reach it as ``self.env_vars``.
+        limit: items after which each source stops.
+        reporters: are told how the run goes.
+
+    Attributes:
+        spec: the graph as data.
+        report: how the run ended; `None` before that. It is there also when `join` raises.
+
+    Raises:
+        GraphError: the graph is invalid; it lists every problem.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        coro_map: Callable[[Any], Any] | None = None,
+        env_vars: Any = None,
+        *,
+        limit: int | None = None,
+        reporters: Iterable[Reporter] = (),
+    ) -> None:
+        self._graph = _compiled(graph, coro_map)
+        assert self._graph.spec is not None
+        self.spec = self._graph.spec
+        self.env_vars = env_vars
+        self.report: RunReport | None = None
+        self._reporters = tuple(reporters)
+        self._schedule = Schedule(self._stalled)
+        self._letters = DeadLetters(self.spec, self._graph.dead_letter)
+        self._edges = self._make_edges()
+        self._nodes = self._make_processors(limit)
+        self._life: Life | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._joined = False
+        self._drained = False
+        self._began = 0.0
+
+    # Building.
+
+    def _make_edges(self) -> dict[Link, Edge]:
+        assert self._graph.streams is not None
+        gapped = self._graph.streams.gapped
+        sizes = {name: self.spec.properties(name).buffer_size for name in self.spec.nodes}
+        return {
+            (edge.source, edge.target): Edge(
+                edge.source,
+                edge.target,
+                edge.buffer_size or sizes[edge.target] or 1,
+                edge.when_full,
+                (edge.source, edge.target) in gapped,
+            )
+            for edge in self.spec.edges
+        }
+
+    def _make_processors(self, limit: int | None) -> dict[str, Processor]:
+        inbound: dict[str, list[Edge]] = {name: [] for name in self.spec.nodes}
+        outbound: dict[str, list[Edge]] = {name: [] for name in self.spec.nodes}
+        for (source, target), edge in self._edges.items():
+            outbound[source].append(edge)
+            inbound[target].append(edge)
+        tolerance = Tolerance(self.spec.runtime.max_failures)
+        processors: dict[str, Processor] = {}
+        for name, spec in self.spec.nodes.items():
+            common: dict[str, Any] = {
+                "properties": self.spec.properties(name),
+                "target": self._graph.targets.get(name),
+                "inlet": self._make_inlet(name, inbound[name]),
+                "outlet": Outlet(outbound[name]),
+                "schedule": self._schedule,
+                "tolerance": tolerance,
+                "bury": self._letters.write,
+                "env_vars": self.env_vars,
+            }
+            if inbound[name]:
+                processors[name] = Processor(spec, shape=self._graph.shapes[name], **common)
+            else:
+                processors[name] = InputProcessor(spec, shape=Shape(), limit=limit, **common)
+        return processors
+
+    def _make_inlet(self, name: str, edges: list[Edge]) -> Inlet | None:
+        properties = self.spec.properties(name)
+        inlet: Inlet
+        if not edges:
+            return None
+        if len(edges) == 1:
+            inlet = Inlet(edges)
+        elif properties.aggregate_inputs:
+            inlet = JoinInlet(edges, name, properties.join.on_missing if properties.join else None)
+        else:
+            inlet = MergeInlet(edges)
+        if properties.batch is not None:
+            return BatchInlet(inlet, properties.batch, self._schedule)
+        return inlet
+
+    def _make_units(self) -> list[Unit]:
+        """Cut the graph into lines of plain functions, and single nodes."""
+        units: list[list[Processor]] = []
+        unit_of: dict[str, list[Processor]] = {}
+        for name in topological_order(self.spec):
+            node = self._nodes[name]
+            before = self._fused_with(node)
+            if before is not None:
+                unit_of[name] = unit_of[before]
+                unit_of[name].append(node)
+            else:
+                unit_of[name] = [node]
+                units.append(unit_of[name])
+        return [Unit(nodes) for nodes in units]
+
+    def _fused_with(self, node: Processor) -> str | None:
+        """Return the node before this one if both can run in one loop, with no queue between."""
+        if node.inlet is None or len(node.inlet.edges) != 1 or not fuses(node):
+            return None
+        (edge,) = node.inlet.edges
+        before = self._nodes[edge.source]
+        plain = edge.when_full == "block" and not edge.gapped and len(before.outlet.edges) == 1
+        return edge.source if plain and fuses(before) else None
+
+    # What it is made of.
+
+    @property
+    def nodes(self) -> tuple[Processor, ...]:
+        """The processors, in the document's order."""
+        return tuple(self._nodes.values())
+
+    def __getitem__(self, name: str) -> Processor:
+        """Return the processor of a node.
+
+        Raises:
+            LookupError: no node has that name.
+        """
+        if name not in self._nodes:
+            raise LookupError(f"no node is named {name!r}. {did_you_mean(name, self._nodes)}")
+        return self._nodes[name]
+
+    def snapshot(self) -> Snapshot:
+        """Return the counters, queue fill and state of every node and edge, as they are now."""
+        return Snapshot(
+            seconds=clock() - self._began if self._began else 0.0,
+            nodes={name: node.counts() for name, node in self._nodes.items()},
+            edges={
+                link: EdgeCounts(edge.qsize(), edge.maxsize, edge.dropped)
+                for link, edge in self._edges.items()
+            },
+        )
+
+    # Running.
+
+    def create_pipeline(self) -> None:
+        """Start the graph in the running event loop; it then runs by itself. See `join`.
+
+        Raises:
+            RuntimeError: no event loop is running, or this Plumber has run already.
+        """
+        if self._life is not None:
+            raise RuntimeError("a Plumber runs its graph once: make another one to run it again")
+        self._schedule.loop = asyncio.get_running_loop()
+        self._life = Life(self._make_units(), self._schedule)
+        self._began = clock()
+        self._supervisor = self._schedule.loop.create_task(
+            self._supervise(self._life), name="pipelines: the run"
+        )
+
+    async def join(self) -> RunReport:
+        """Wait until the graph is done, and return the report.
+
+        Cancelling this cancels the run.
+
+        Raises:
+            StepError: a step failed where its node does not tolerate it.
+            JoinError: a join could not pair its inputs.
+            StalledError: every node waited for another one.
+            asyncio.CancelledError: the run was cancelled.
+        """
+        if self._life is None or self._supervisor is None:
+            raise RuntimeError("nothing runs yet: call create_pipeline() first")
+        self._joined = True
+        supervisor = self._supervisor
+        try:
+            await asyncio.shield(supervisor)
+        except asyncio.CancelledError:
+            self.cancel()
+            await self._life.outlast(lambda: asyncio.wait([supervisor]))
+            raise
+        assert self.report is not None
+        if self.report.error is not None:
+            raise self.report.error
+        return self.report
+
+    async def run(self) -> RunReport:
+        """Run the graph to its end, and return the report; raises what `join` raises."""
+        self.create_pipeline()
+        return await self.join()
+
+    def run_sync(self) -> RunReport:
+        """Run the graph to its end in an event loop of its own; raises what `join` raises.
+
+        In the main thread, the first SIGINT or SIGTERM drains (the report's reason is then
+        ``drained``), and a second one, or the graph's `shutdown_timeout`, cancels.
+
+        Raises:
+            Interrupted: the run was cancelled by a signal.
+        """
+        with interruptible(self, self.spec.runtime.shutdown_timeout) as runner:
+            return runner.run(self.run())
+
+    async def drain(self) -> RunReport:
+        """Stop the sources, let what is under way finish, and return the report."""
+        self.stop_sources()
+        return await self.join()
+
+    def stop_sources(self) -> None:
+        """Let no more items be made; what was made goes on."""
+        self._drained = True
+        for node in self._nodes.values():
+            if isinstance(node, InputProcessor):
+                node.stop()
+
+    def cancel(self) -> None:
+        """Stop now: end all calls, run the exits, and let `join` raise `asyncio.CancelledError`."""
+        if self._life is not None:
+            self._life.abort(asyncio.CancelledError("the run was cancelled"))
+
+    # Feeding.
+
+    async def put(self, name: str, item: Any) -> None:
+        """Put an item into an input node, waiting while there is no room for it.
+
+        Raises:
+            LookupError: no input node has that name.
+            PipelinesError: the node has ended, or the run has.
+        """
+        node = self[name]
+        if not isinstance(node, InputProcessor):
+            inputs = [n.name for n in self.nodes if isinstance(n, InputProcessor)]
+            raise LookupError(f"node {name!r} is no input node. {did_you_mean(name, inputs)}")
+        if self._life is None:
+            raise RuntimeError(
+                "nothing runs yet: use `async with Plumber(…)`, or create_pipeline()"
+            )
+        await node.put(item)
+
+    async def __aenter__(self) -> Self:
+        """Start the graph, its input nodes held open for `put`."""
+        for node in self._nodes.values():
+            if isinstance(node, InputProcessor):
+                node.hold_open()
+        self.create_pipeline()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the inputs and wait for the end of the run; on an error in the block, cancel it."""
+        if error is not None and not (isinstance(error, PipelinesError) and self._has_failed()):
+            self.cancel()
+            with contextlib.suppress(asyncio.CancelledError, PipelinesError):
+                await self.join()
+            return
+        for node in self._nodes.values():
+            if isinstance(node, InputProcessor):
+                node.close()
+        await self.join()  # where the run has failed, its error says more than that of a `put`
+
+    def _has_failed(self) -> bool:
+        return self._life is not None and self._life.error is not None
+
+    # The run.
+
+    async def _supervise(self, life: Life) -> None:
+        watchdog = Watchdog(self._schedule.loop, self._blame)
+        reporting = [asyncio.create_task(self._report_to(each)) for each in self._reporters]
+        try:
+            await self._letters.open()
+            await life.run()
+        except Exception as error:
+            life.error = life.error or error
+        finally:
+            for task in reporting:
+                task.cancel()
+            if reporting:
+                await asyncio.wait(reporting)
+            watchdog.stop()
+        try:
+            await self._letters.close(life.error)
+        except Exception as error:
+            life.error = life.error or error
+        self._conclude(life)
+
+    def _conclude(self, life: Life) -> None:
+        snapshot = self.snapshot()
+        if life.error is None:
+            life.error = self._audit()
+        self.report = RunReport(
+            ok=life.error is None,
+            reason=self._reason(life.error),
+            seconds=snapshot.seconds,
+            bottleneck=snapshot.bottleneck,
+            nodes=snapshot.nodes,
+            edges=snapshot.edges,
+            error=life.error,
+        )
+        for reporter in self._reporters:
+            with _forgiving(reporter):
+                reporter.finish(self.report)
+        if life.error is not None and not self._joined:
+            logger.error("the run failed, and nobody waits for it: %s", life.error)
+
+    def _reason(
+        self, error: BaseException | None
+    ) -> Literal["done", "drained", "failed", "cancelled"]:
+        if isinstance(error, asyncio.CancelledError):
+            return "cancelled"
+        if error is not None:
+            return "failed"
+        return "drained" if self._drained else "done"
+
+    def _audit(self) -> PipelinesError | None:
+        """Compare what nodes sent with what others received: nothing may be lost silently."""
+        wrong = [
+            f"{name} ({node.in_flight} in flight at the end)"
+            for name, node in self._nodes.items()
+            if node.in_flight
+        ]
+        for name, node in self._nodes.items():
+            if node.inlet is None or not node.inlet.edges:
+                continue
+            edges = node.inlet.edges
+            sent = sum(self._nodes[edge.source].emitted - edge.withheld for edge in edges)
+            left = sum(edge.qsize() + edge.dropped for edge in edges) + node.inlet.queued
+            taken = node.width * (node.received - node.gaps) - node.inlet.filled
+            if sent - left != taken:
+                wrong.append(f"{name} (was sent {sent}, received {taken}, left or dropped {left})")
+        if not wrong:
+            return None
+        return PipelinesError(f"items were lost, which is a bug in pipelines: {'; '.join(wrong)}")
+
+    def _stalled(self) -> None:
+        if self._life is None or self._life.error is not None:
+            return
+        waits = [
+            f"{node.name!r} waits for {_what(node)}"
+            for node in self._nodes.values()
+            if node.state in ("waiting", "blocked")
+        ]
+        self._life.abort(
+            StalledError(f"no node can go on: {'; '.join(waits)}. A larger buffer_size may help.")
+        )
+
+    def _blame(self, task: asyncio.Task[Any] | None) -> str:
+        for unit in self._life.units if self._life is not None else ():
+            if task is unit.task or any(node.task is task for node in unit.nodes):
+                return unit.title
+        return "something in the event loop" if task is not None else ""
+
+    async def _report_to(self, reporter: Reporter) -> None:
+        with _forgiving(reporter):
+            reporter.start(self.snapshot())
+            while True:
+                await asyncio.sleep(reporter.interval)
+                reporter.update(self.snapshot())
+
+
+def _compiled(graph: Graph, coro_map: Callable[[Any], Any] | None) -> Examination:
+    if not isinstance(graph, Examination):
+        return compile_graph(graph, coro_map=coro_map)
+    if not graph.ok:
+        raise GraphError(graph.problems)
+    return graph
+
+
+@contextlib.contextmanager
+def _forgiving(reporter: Reporter) -> Any:
+    """Keep a reporter's error from the run."""
+    try:
+        yield
+    except Exception:
+        logger.exception("the reporter %s failed", type(reporter).__name__)
+
+
+def _what(node: Processor) -> str:
+    if node.state == "blocked":
+        full = [edge for edge in node.outlet.edges if edge.full()]
+        return " and ".join(
+            f"room on {e.source} -> {e.target} ({e.qsize()}/{e.maxsize})" for e in full
+        )
+    inlet = node.inlet
+    empty = [edge for edge in (inlet.edges if inlet else ()) if edge.empty()]
+    return " and ".join(f"an item on {e.source} -> {e.target}" for e in empty)
+
+
+def run(
+    graph: Graph, coro_map: Callable[[Any], Any] | None = None, **inputs: Iterable[Any]
+) -> RunReport:
+    """Run a graph to its end, in an event loop of its own, and return the report.
+
+    Args:
+        graph: what `Plumber` takes.
+        coro_map: what `Plumber` takes.
+        inputs: for an input node's name, the items to feed it with instead of its own step.
+
+    Raises:
+        GraphError: the graph is invalid.
+        LookupError: a name is none of an input node.
+        StepError, JoinError, StalledError: the run failed; see `Plumber.join`.
+    """
+    if inputs:
+        spec = graph if isinstance(graph, GraphSpec) else load(_not_examined(graph))
+        graph = _with_inputs(spec, inputs)
+    return Plumber(graph, coro_map).run_sync()
+
+
+def _not_examined(graph: Graph) -> Any:
+    return graph.spec if isinstance(graph, Examination) else graph
+
+
+def _with_inputs(spec: GraphSpec, inputs: Mapping[str, Iterable[Any]]) -> GraphSpec:
+    fed = {edge.target for edge in spec.edges}
+    known = [name for name in spec.nodes if name not in fed]
+    nodes = dict(spec.nodes)
+    for name, items in inputs.items():
+        if name not in known:
+            raise LookupError(f"{name!r} is no input node. {did_you_mean(name, known)}")
+        nodes[name] = dataclasses.replace(nodes[name], coro=None, func=items, args={})
+    return dataclasses.replace(spec, nodes=nodes)

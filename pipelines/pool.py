@@ -1,0 +1,374 @@
+"""Nodes with several calls in flight: workers that come when there is work, and order kept.
+
+A pool has up to `size` workers, never a task for each item. One worker that sees more work than it
+can do wakes or starts one other. **Credit before take**: an item is taken only while its result is
+sure to find room, so no worker ever waits with a result in hand (an earlier version that did could
+deadlock). That one check bounds what is in flight, what waits for its turn, and the edge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from pipelines.edge import GAP, UNBOUNDED
+from pipelines.executor import Failure
+from pipelines.failure import SPECIAL, Again
+from pipelines.pace import Pace, Throttle, Watch
+from pipelines.processor import Processor
+from pipelines.schedule import clock
+from pipelines.step import Later, Route
+
+__all__ = ["Calls", "Offload", "Pool"]
+
+
+class Pool:
+    """The workers of one node, and the places of its items.
+
+    Attributes:
+        taken: places given out, one for each item taken.
+        emitted: places whose result was sent on, or that sent nothing.
+        held: results that wait for the places before theirs.
+        again: items to be called again, each with its place and attempt.
+        waiting: how many items wait until they may be called again, those in `again` too.
+    """
+
+    def __init__(self, node: Processor, size: int) -> None:
+        assert node.inlet is not None
+        self.node = node
+        self.inlet = node.inlet
+        self.outlet = node.outlet
+        self.schedule = node.schedule
+        self.size = size
+        self.ordered = bool(node.properties.ordered)
+        self.taken = 0
+        self.emitted = 0
+        self.held: dict[int, Any] = {}
+        self.again: deque[tuple[int, Any, int]] = deque()
+        self.waiting = 0
+        rate = node.properties.rate_limit
+        self.throttle = None if rate is None else Throttle(rate)
+        self._group: asyncio.TaskGroup
+        self._alive = 0
+        self._parked: list[asyncio.Future[None]] = []
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._rousing = False
+        self._idle_since: float | None = None
+        # Calls in flight beyond what the edges hold, so that small buffers don't cost concurrency.
+        self._slack = max(0, size - self.outlet.capacity())
+
+    async def run(self, begun: Iterable[tuple[Any, Any]] = ()) -> None:
+        """Work until doomsday.
+
+        Args:
+            begun: items whose first call was made elsewhere, each with its outcome.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._alive = 1  # in the place of the task that runs this
+                for item, outcome in begun:
+                    self.finish(self.place(), item, outcome, 1)
+                group.create_task(self._worker(0))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            self._not_idle()
+            for timer in self._timers.values():
+                self.schedule.cancel_later(timer)
+
+    async def _worker(self, lane: int) -> None:
+        self._rousing = False
+        await self.work(lane)
+        self._alive -= 1
+        for event in self._parked:
+            self.schedule.wake(event)
+        self._parked.clear()
+        if self._alive:
+            self.schedule.leave()
+
+    async def work(self, lane: int) -> None:
+        """Be one worker until nothing is left to do."""
+        raise NotImplementedError  # pragma: no cover
+
+    # Taking.
+
+    def credit(self) -> int:
+        """Return how many more results are sure to find room."""
+        under_way = self.taken - self.emitted - (0 if self.ordered else self.waiting)
+        return self.outlet.room() + self._slack - under_way
+
+    def claim(self, limit: int) -> int:
+        """Return how many items the calling worker may take now, and call others to the rest."""
+        inlet = self.inlet
+        count = inlet.ready(limit)
+        while count and inlet.gaps and not (count := inlet.run(count)):
+            if self.credit() <= 0:
+                return 0
+            inlet.pop_gap()
+            self.finish(self.place(), GAP, GAP, 1)
+            self.node.received += 1
+            count = inlet.ready(limit)
+        if not count or (self.waiting >= self._waiting_limit() and not self.ordered):
+            return 0
+        credit = self.credit()
+        if credit <= 0:
+            return 0
+        self._not_idle()
+        if count > 1 and credit > 1:
+            self.rouse()
+        return min(count, credit, limit)
+
+    def drained(self) -> None:
+        """Be told, before a call, that nothing lies ready: another worker takes what comes."""
+        if self._alive < self.size or self._parked:
+            if self.inlet.ready(1):
+                self.rouse()
+            else:
+                self.inlet.arm(self.rouse)
+
+    def _waiting_limit(self) -> int:
+        return self.node.properties.waiting_limit or UNBOUNDED
+
+    def place(self) -> int:
+        """Give out the next place."""
+        place = self.taken
+        self.taken = place + 1
+        return place
+
+    def rouse(self) -> None:
+        """Call one more worker to work, unless one is on its way."""
+        if self._rousing:
+            return
+        if self._parked:
+            self._rousing = True
+            self.schedule.wake(self._parked.pop())
+        elif self._alive < self.size:
+            self._rousing = True
+            self._group.create_task(self._worker(self._alive))
+            self._alive += 1
+            self.schedule.busy += 1
+
+    async def park(self) -> bool:
+        """Wait until there may be something to do; tell whether there ever will be."""
+        if self.outlet.deserted:
+            return False
+        if self.again:
+            self.outlet.arm(self.rouse)
+        elif self.inlet.ready(1):
+            if self.credit() <= 0:
+                self.outlet.arm(self.rouse)
+            self._idle("blocked")
+        elif self.inlet.ended:
+            if not self.waiting:
+                return False
+        else:
+            self.inlet.arm(self.rouse)
+            self._idle("waiting")
+        event = self.schedule.loop.create_future()
+        self._parked.append(event)
+        try:
+            await self.schedule.wait(event)
+        finally:
+            self._rousing = False
+        return True
+
+    def _idle(self, state: Any) -> None:
+        """Note that there is capacity and no work, or no room for its results."""
+        if self._idle_since is None and len(self._parked) + 1 == self._alive:
+            self._idle_since = clock()
+            self.node.state = state
+
+    def _not_idle(self) -> None:
+        if self._idle_since is not None:
+            seconds, self._idle_since = clock() - self._idle_since, None
+            if self.node.state == "blocked":
+                self.node.blocked += seconds
+            else:
+                self.node.starved += seconds
+        self.node.state = "running"
+
+    # Finishing.
+
+    def finish(self, place: int, item: Any, outcome: Any, attempt: int) -> None:
+        """Take an item's outcome: send it on in its turn, or have the item called again."""
+        kind = type(outcome)
+        if kind is Later or kind is Again:
+            self.waiting += 1
+            attempt = outcome.attempt if kind is Again else attempt
+            due = functools.partial(self._due, place, item, attempt)
+            self._timers[place] = self.schedule.call_later(outcome.seconds, due)
+            return
+        if kind in SPECIAL:
+            outcome = self.node.account(item, outcome)
+        weight = 1 if outcome is GAP and item is GAP else self.node.weight(item)
+        if not self.ordered:
+            self._emit(weight, outcome)
+            return
+        self.held[place] = (weight, outcome)
+        while self.emitted in self.held:
+            self._emit(*self.held.pop(self.emitted))
+
+    def _emit(self, weight: int, outcome: Any) -> None:
+        self.emitted += 1
+        self.node.finished += weight
+        if type(outcome) in SPECIAL:
+            self.node.send(outcome)
+            self.node.yielded += type(outcome) is Route
+        else:
+            self.node.yielded += 1
+            self.outlet.append(outcome)
+
+    def _due(self, place: int, item: Any, attempt: int) -> None:
+        del self._timers[place]
+        self.again.append((place, item, attempt))
+        self.rouse()
+
+    def take_again(self) -> tuple[int, Any, int] | None:
+        """Return an item whose time has come to be called again, if there is credit for it.
+
+        In an ordered node it has kept its place and its credit, or those behind it could hold all.
+        """
+        if not self.again or not (self.ordered or self.credit() > 0):
+            return None
+        self.waiting -= 1
+        self._not_idle()
+        return self.again.popleft()
+
+
+class Calls(Pool):
+    """A pool that awaits an async step, or calls a plain one, in the event loop."""
+
+    def __init__(self, node: Processor) -> None:
+        super().__init__(node, node.concurrency if node.shape.is_async else 1)
+        self._turn: object = None
+        self._call = node.call if node.shape.is_async else self._call_plain
+
+    async def _call_plain(self, item: Any) -> Any:
+        return self.node.call(item)
+
+    async def work(self, lane: int) -> None:
+        node, inlet, outlet, schedule = self.node, self.inlet, self.outlet, self.schedule
+        call, pop, throttle = self._call, inlet.items.popleft, self.throttle
+        batched = node.properties.batch is not None
+        timed = node.shape.is_async and node.properties.timeout is not None
+        watch = Watch(node) if timed else None
+        me = object()
+        pace = Pace()
+        while True:
+            if clock() > schedule.deadline:
+                await schedule.breathe()
+            if again := self.take_again():
+                await self._call_again(watch, *again)
+                continue
+            if not (count := self.claim(pace.limit)):
+                if not await self.park():
+                    return
+                continue
+            append = outlet.append
+            began = clock()
+            self._turn = me
+            for _ in range(count):
+                item = pop()
+                if inlet.wanted:
+                    inlet.release()
+                if not inlet.items:
+                    self.drained()
+                place = self.taken
+                self.taken = place + 1
+                node.received += len(item) if batched else 1
+                if throttle is not None:
+                    await throttle.wait()
+                if watch is not None:
+                    watch.begin()
+                try:
+                    result = await call(item)
+                except (Exception, asyncio.CancelledError) as error:
+                    cause = error if watch is None else watch.judge(error)
+                    result = await node.caught(item, cause)
+                if watch is not None:
+                    watch.end()
+                if place == self.emitted and type(result) not in SPECIAL and not self.held:
+                    append(result)
+                    self.emitted = place + 1
+                    node.finished += len(item) if batched else 1
+                    node.yielded += batched
+                else:
+                    self.finish(place, item, result, 1)
+                if outlet.hungry:
+                    outlet.feed()
+                if self._turn is not me:
+                    # Another worker has run meanwhile, so what was claimed may be gone.
+                    break
+            pace.adapt(count, clock() - began)
+
+    async def _call_again(self, watch: Watch | None, place: int, item: Any, attempt: int) -> None:
+        if self.throttle is not None:
+            await self.throttle.wait()
+        if watch is not None:
+            watch.begin()
+        try:
+            result = await self._call(item)
+        except (Exception, asyncio.CancelledError) as error:
+            cause = error if watch is None else watch.judge(error)
+            result = await self.node.caught(item, cause, attempt)
+        if watch is not None:
+            watch.end()
+        self.finish(place, item, result, attempt)
+        if self.outlet.hungry:
+            self.outlet.feed()
+
+
+class Offload(Pool):
+    """A pool whose calls run in the lanes of an executor, a chunk of items each.
+
+    A chunk is about 10 ms of work and never more than a worker's share of what is there.
+    """
+
+    def __init__(self, node: Processor) -> None:
+        super().__init__(node, node.concurrency)
+        single = node.properties.timeout is not None or self.throttle is not None
+        self._most = 1 if single else 1000
+
+    async def work(self, lane: int) -> None:
+        node, inlet = self.node, self.inlet
+        pace = Pace(target=0.01, most=self._most)
+        while True:
+            if clock() > self.schedule.deadline:
+                await self.schedule.breathe()
+            if again := self.take_again():
+                place, item, attempt = again
+                await self._call(lane, [item], place, attempt)
+                continue
+            share = max(1, min(pace.limit, -(-inlet.ready(pace.limit) // self.size)))
+            if not (count := self.claim(share)):
+                if not await self.park():
+                    return
+                continue
+            items = [inlet.items.popleft() for _ in range(count)]
+            if inlet.wanted:
+                inlet.release()
+            if not inlet.items:
+                self.drained()
+            place = self.taken
+            self.taken += count
+            node.received += sum(map(node.weight, items))
+            pace.adapt(count, await self._call(lane, items, place, 1))
+
+    async def _call(self, lane: int, items: list[Any], place: int, attempt: int) -> float:
+        """Call the step with each item of a chunk; return the seconds that it took."""
+        node = self.node
+        assert node.executor is not None
+        if self.throttle is not None:
+            await self.throttle.wait()
+        outcomes, seconds = await node.executor.run(lane, items, node.properties.timeout)
+        for offset, (item, answer) in enumerate(zip(items, outcomes, strict=True)):
+            failed = type(answer) is Failure
+            outcome = await node.caught(item, answer.error, attempt) if failed else answer
+            self.finish(place + offset, item, outcome, attempt)
+        if self.outlet.hungry:
+            self.outlet.feed()
+        return seconds

@@ -1,0 +1,592 @@
+"""One node at run time: its step, its ways in and out, its counters, and how it bears failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import itertools
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from typing import Any, cast
+
+from pipelines.edge import GAP, UNBOUNDED, Edge, Gap, Outlet
+from pipelines.errors import PipelinesError, StepError, shorten
+from pipelines.executor import (
+    Executor,
+    ProcessExecutor,
+    ThreadExecutor,
+    exc_info,
+    processors,
+)
+from pipelines.failure import SPECIAL, Again, Buried, Tolerance, again, misused
+from pipelines.inlet import Inlet, JoinInlet, SourceInlet
+from pipelines.metrics import NodeCounts, State
+from pipelines.schedule import Schedule, clock
+from pipelines.spec import NodeSpec, Properties
+from pipelines.step import SKIP, Route, Shape, Skip, Step, is_iterable_source
+
+__all__ = ["InputProcessor", "OutputQueue", "Processor"]
+
+logger = logging.getLogger(__name__)
+
+#: Calls in flight of an async node that passes items on and does not say.
+ASYNC_CONCURRENCY = 16
+
+
+class Processor:
+    """One node of a running graph. A seed's coroutine gets it as its first argument.
+
+    Attributes:
+        name: the node's name.
+        uuid: of this run's node, as text.
+        env_vars: what was given to the `Plumber`, the same object for all nodes.
+        spec, properties: what the graph says, defaults filled in.
+        shape: the kind of step.
+        concurrency: calls it may have in flight.
+        inlet, outlet: the way in (`None` on an input node) and out.
+        received, finished, skipped, dead_lettered, failed, retried: counters, in items; see
+            `metrics.NodeCounts`. `finished` counts every item that is done, however it went.
+        yielded: values sent on, where they are not as many as the items passed on.
+        gaps: gap marks that were received and finished like items.
+        tolerated: failures that did not end the run.
+    """
+
+    inlet: Inlet | None
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        properties: Properties,
+        *,
+        target: Any,
+        shape: Shape,
+        inlet: Inlet | None,
+        outlet: Outlet,
+        schedule: Schedule,
+        tolerance: Tolerance,
+        bury: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+        env_vars: Any = None,
+    ) -> None:
+        self.name = spec.name
+        self.uuid = str(uuid.uuid4())
+        self.env_vars = env_vars
+        self.spec = spec
+        self.properties = properties
+        self.shape = shape
+        self.inlet = inlet
+        self.outlet = outlet
+        self.schedule = schedule
+        self.tolerance = tolerance
+        self.step = Step(
+            target,
+            spec.args,
+            shape,
+            spread=isinstance(inlet, JoinInlet),
+            seed=self if spec.coro is not None else None,
+        )
+        self.concurrency = properties.concurrency or self._default_concurrency()
+        self.executor: Executor | None = None
+        self.call: Callable[[Any], Any] = _no_step
+        self.state: State = "waiting"
+        self.starved = 0.0
+        self.blocked = 0.0
+        self.received = self.finished = self.skipped = self.dead_lettered = self.failed = 0
+        self.retried = self.yielded = self.gaps = self.tolerated = 0
+        self.last_error = ""
+        self.task: asyncio.Task[Any] | None = None
+        self._bury = bury
+        self._stack = contextlib.AsyncExitStack()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @property
+    def processor_coro(self) -> Any:
+        """The callable that the node runs."""
+        return self.step.target
+
+    @property
+    def liason_queues(self) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
+        """The queues that lead in and those that lead out."""
+        return (() if self.inlet is None else self.inlet.edges), tuple(self.outlet.edges)
+
+    @property
+    def width(self) -> int:
+        """How many edges' items make up one entry: several for an aggregated join."""
+        return 1 if self.inlet is None else self.inlet.width
+
+    def _default_concurrency(self) -> int:
+        if not self.outlet.edges:
+            return 1
+        if self.properties.executor == "process":
+            return processors()
+        return ASYNC_CONCURRENCY if self.shape.is_async else 1
+
+    async def enter(self) -> None:
+        """Make the step ready to be called: construct and enter a class, open an executor.
+
+        Raises:
+            StepError: the step's constructor or enter raised.
+        """
+        try:
+            await self._enter(self._stack)
+        except Exception as error:
+            raise StepError(self.name, None, error, doing="while starting") from error
+
+    async def exit(self, error: BaseException | None) -> None:
+        """Exit the step, once, as for a run that ended with `error`.
+
+        Raises:
+            StepError: the step's exit raised.
+        """
+        stack = self._stack.pop_all()
+        try:
+            await stack.__aexit__(*exc_info(error))
+        except Exception as raised:
+            if raised is not error:
+                raise StepError(self.name, None, raised, doing="while closing") from raised
+
+    async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
+        kind = self.properties.executor
+        if kind != "inline" and self.inlet is not None:
+            runs = ThreadExecutor if kind == "thread" else ProcessExecutor
+            self.executor = runs(self.name, self.step, self.concurrency)
+            stack.push_async_exit(_Closing(self.executor))
+            await self.executor.open()
+            return
+        self.call = self.step.bind(await enter_inline(self.step, stack))
+
+    # Waiting.
+
+    async def starve(self) -> None:
+        """Wait until the way in has something or has ended."""
+        assert self.inlet is not None
+        event = self.schedule.loop.create_future()
+        began, self.state = clock(), "waiting"
+        try:
+            if self.inlet.external:
+                self.inlet.arm(functools.partial(_set, event))
+                await event
+            else:
+                self.inlet.arm(functools.partial(self.schedule.wake, event))
+                await self.schedule.wait(event)
+        finally:
+            self.starved += clock() - began
+            self.state = "running"
+
+    async def block(self) -> None:
+        """Wait until the way out has room or is deserted: the back-pressure."""
+        event = self.schedule.loop.create_future()
+        began, self.state = clock(), "blocked"
+        wakeup = functools.partial(self.schedule.wake, event)
+        try:
+            self.outlet.arm(wakeup)
+            await self.schedule.wait(event)
+        finally:
+            self.outlet.disarm(wakeup)
+            self.blocked += clock() - began
+            self.state = "running"
+
+    # What is no plain value.
+
+    def weight(self, item: Any) -> int:
+        """Return how many items an entry counts for: a batch for all that it holds."""
+        return 1 if self.properties.batch is None else len(item)
+
+    def account(self, item: Any, outcome: Any) -> Gap | Route:
+        """Count an outcome of a special type; return the mark that stands for it in the stream.
+
+        Raises:
+            StepError: the step returned what it may not, or routed to where no edge leads.
+        """
+        kind = type(outcome)
+        if kind is Route and outcome.values:
+            self._check_route(item, outcome)
+            return outcome  # type: ignore[no-any-return]
+        if kind is Skip or kind is Route:
+            self.skipped += self.weight(item)
+        elif kind is Buried:
+            self.dead_lettered += self.weight(item)
+        elif kind is Gap:
+            self.gaps += 1
+        else:
+            self.failed += self.weight(item)
+            raise StepError(self.name, item, misused(outcome))
+        return GAP
+
+    def _check_route(self, item: Any, route: Route) -> None:
+        targets = {edge.target for edge in self.outlet.edges}
+        unknown = [name for name in route.values if name not in targets]
+        if unknown:
+            self.failed += self.weight(item)
+            error = LookupError(
+                f"Route names {', '.join(map(repr, unknown))}, but no edge leads from "
+                f"{self.name!r} there; edges lead to {', '.join(sorted(targets)) or 'nowhere'}"
+            )
+            raise StepError(self.name, item, error)
+
+    def send(self, mark: Gap | Route) -> None:
+        """Send on what `account` returned."""
+        if isinstance(mark, Route):
+            self.outlet.route(mark.values)
+        else:
+            self.outlet.gap()
+
+    def send_yielded(self, value: Any) -> None:
+        """Send on a special value that a step yielded: a `Route`, or nothing for `SKIP`.
+
+        Raises:
+            StepError: it is of no use here.
+        """
+        if type(value) is Skip:
+            return
+        if type(value) is not Route:
+            raise StepError(self.name, value, misused(value))
+        self._check_route(value, value)
+        self.outlet.route(value.values)
+        self.yielded += 1
+
+    # Failure.
+
+    async def caught(self, item: Any, error: BaseException, attempt: int = 1) -> Any:
+        """Return the outcome of an item whose call raised: `Again`, `SKIP` or `Buried`.
+
+        Raises:
+            StepError: the node does not tolerate it.
+            asyncio.CancelledError: it was not the step's own, but the node's.
+        """
+        if isinstance(error, asyncio.CancelledError) and _cancelled():
+            raise error
+        self.last_error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        size = self.weight(item)
+        if (retry := again(self.properties.retry, error, attempt)) is not None:
+            self.retried += size
+            return retry
+        if self.properties.on_error == "fail":
+            self.failed += size
+            raise StepError(self.name, item, error, attempt=attempt)
+        self.tolerated += size
+        logger.info("node %r: %s", self.name, self.last_error)
+        buried = self.properties.on_error == "dead_letter"
+        if buried:
+            await self._dead_letter(item, error, attempt)
+        self.tolerance.add(self)
+        return Buried() if buried else SKIP
+
+    async def _dead_letter(self, item: Any, error: BaseException, attempt: int) -> None:
+        assert self._bury is not None
+        letter = {
+            "node": self.name,
+            "item": item,
+            "args": dict(self.spec.args),
+            "error": f"{type(error).__name__}: {error}",
+            "traceback": "".join(traceback.format_exception(error)),
+            "attempts": attempt,
+            "time": time.time(),
+        }
+        try:
+            await self._bury(letter)
+        except Exception as fault:
+            self.failed += self.weight(item)
+            doing = f"and the dead letter of {shorten(item)} could not be written"
+            raise StepError(self.name, item, fault, attempt=attempt, doing=doing) from error
+
+    async def insist(self, item: Any, error: BaseException) -> Any:
+        """Return the outcome of an item whose call raised, after retries made in its place."""
+        attempt = 1
+        while type(outcome := await self.caught(item, error, attempt)) is Again:
+            await asyncio.sleep(outcome.seconds)
+            attempt = outcome.attempt
+            try:
+                result = self.call(item)
+                return await result if self.shape.is_async else result
+            except (Exception, asyncio.CancelledError) as raised:
+                error = raised
+        return outcome
+
+    # Counters.
+
+    @property
+    def in_flight(self) -> int:
+        """Items received that are neither finished nor failed."""
+        return self.received - self.finished - self.failed
+
+    @property
+    def passed_on(self) -> int:
+        """Items whose result went on."""
+        return self.finished - self.skipped - self.dead_lettered - self.gaps
+
+    @property
+    def emitted(self) -> int:
+        """Values sent on."""
+        several = self.shape.yields or self.properties.batch is not None
+        return self.yielded if several else self.passed_on
+
+    def counts(self) -> NodeCounts:
+        """Return the counters as they are now."""
+        rows = 0 if self.inlet is None else self.inlet.dropped
+        return NodeCounts(
+            state=self.state,
+            received=self.received - self.gaps,
+            passed_on=self.passed_on,
+            skipped=self.skipped,
+            dead_lettered=self.dead_lettered,
+            failed=self.failed,
+            in_flight=self.in_flight,
+            retried=self.retried,
+            dropped=rows
+            + sum(edge.dropped for edge in self.outlet.edges if edge.when_full != "block"),
+            emitted=self.emitted,
+            starved=self.starved,
+            blocked=self.blocked,
+            errors=self.tolerated,
+            last_error=self.last_error,
+        )
+
+
+class InputProcessor(Processor):
+    """A node without inbound edges: its step makes items, or `Plumber.put` does, or both.
+
+    Args:
+        limit: items after which it stops, or `None`.
+    """
+
+    def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limit = limit
+        self.stopping = False
+        self.queue = OutputQueue(self)
+        self._open = self.spec.target is None
+        self._closed = asyncio.Event()
+        self._instance: Any = None
+
+    async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
+        if inspect.isclass(self.step.target):
+            self._instance = await enter_inline(self.step, stack)
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether the step is a coroutine of the seed's protocol, which puts items by itself."""
+        return self.spec.coro is not None
+
+    def hold_open(self) -> None:
+        """Go on taking what is put after the step has ended, until `close`."""
+        self._open = True
+
+    async def make(self) -> Iterable[Any] | AsyncIterable[Any]:
+        """Return what gives the node's items.
+
+        Raises:
+            TypeError: the step gives nothing that can be iterated over.
+        """
+        target: Any = self.step.target
+        args = self.spec.args
+        if target is None:
+            return ()
+        if self._instance is not None and isinstance(self._instance, Iterable | AsyncIterable):
+            return self._instance
+        if is_iterable_source(target):
+            return cast(Iterable[Any] | AsyncIterable[Any], target)
+        values = target(**args) if self._instance is None else self._instance()
+        if inspect.isawaitable(values):
+            values = await values
+        if not isinstance(values, Iterable | AsyncIterable):
+            raise TypeError(
+                f"an input node's step must give an iterable, not {type(values).__name__}"
+            )
+        return values
+
+    def attach(self, values: Iterable[Any]) -> SourceInlet:
+        """Make an iterable the node's way in."""
+        iterator = iter(values) if self.limit is None else itertools.islice(values, self.limit)
+        self.inlet = SourceInlet(iterator, self.properties.buffer_size or 1, self._open)
+        if self.stopping:
+            self.inlet.stop()
+        return self.inlet
+
+    async def put(self, item: Any) -> None:
+        """Add an item from outside, waiting while there is no room for it.
+
+        Raises:
+            PipelinesError: the input has ended.
+        """
+        if isinstance(self.inlet, SourceInlet):
+            await self.inlet.put(item)
+        elif self.stopping or self._closed.is_set():
+            raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
+        else:
+            await self.queue.put(item)
+
+    def sent(self) -> None:
+        """Be told that an item was sent; end the step after `limit` of them."""
+        if self.limit is not None and self.received >= self.limit:
+            self._end_own_task()
+
+    def end_put(self) -> None:
+        """Be told by the queue that nobody wants what is put: end the step, or the caller's wait.
+
+        Raises:
+            PipelinesError: called from outside the node.
+        """
+        self._end_own_task()
+        raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
+
+    def _end_own_task(self) -> None:
+        """Stop; in the step's own task, end that from the inside."""
+        if self.task is None or self.task is not asyncio.current_task():
+            self.stop()
+            return
+        self.task = None
+        self.stop()
+        raise asyncio.CancelledError
+
+    async def closed(self) -> None:
+        """Wait until nothing more can be put."""
+        if self._open:
+            await self._closed.wait()
+
+    def close(self) -> None:
+        """Let nothing more be put; the node ends with its own step."""
+        self._open = False
+        self._closed.set()
+        if isinstance(self.inlet, SourceInlet):
+            self.inlet.close()
+
+    def stop(self) -> None:
+        """Make no more items; what was made goes on."""
+        if not self.stopping:
+            self.stopping = True
+            self.close()
+            if isinstance(self.inlet, SourceInlet):
+                self.inlet.stop()
+            elif self.task is not None:
+                self.task.cancel()
+
+    async def start_over(self, error: BaseException, attempt: int) -> int | None:
+        """Handle a source that broke: return the next attempt's number, or `None` to end here.
+
+        It is tried again only while nothing came of it: later, items would come twice.
+
+        Raises:
+            StepError: the node does not tolerate it.
+        """
+        if self.received and self.properties.retry is not None:
+            attempt = self.properties.retry.attempts
+        outcome = await self.caught(None, error, attempt)
+        if type(outcome) is not Again:
+            return None
+        await asyncio.sleep(outcome.seconds)
+        return outcome.attempt
+
+
+class OutputQueue:
+    """What a seed's input coroutine puts into: an `asyncio.Queue` as far as a producer can tell."""
+
+    def __init__(self, node: InputProcessor) -> None:
+        self._node = node
+        self._outlet = node.outlet
+
+    async def put(self, item: Any) -> None:
+        """Send an item on, waiting while an edge is full.
+
+        Raises:
+            PipelinesError: called from outside the node, and nothing can be put any more.
+        """
+        node, outlet = self._node, self._outlet
+        while outlet.room() <= 0:
+            if outlet.deserted:
+                node.end_put()
+            elif node.task is asyncio.current_task():
+                await node.block()
+            else:
+                event = node.schedule.loop.create_future()
+                outlet.arm(functools.partial(_set, event))
+                await event
+        self._send(item)
+        if clock() > node.schedule.deadline:
+            await node.schedule.breathe()
+
+    def put_nowait(self, item: Any) -> None:
+        """Send an item on.
+
+        Raises:
+            asyncio.QueueFull: an edge is full.
+        """
+        if self.full():
+            raise asyncio.QueueFull
+        self._send(item)
+
+    def _send(self, item: Any) -> None:
+        node = self._node
+        node.received += 1
+        if type(item) in SPECIAL:
+            mark = node.account(item, item)
+            node.finished += 1
+            node.send(mark)
+            return
+        self._outlet.append(item)
+        node.finished += 1
+        if self._outlet.hungry:
+            self._outlet.feed()
+        node.sent()
+
+    def full(self) -> bool:
+        """Tell whether a `put` would wait."""
+        return self._outlet.room() <= 0
+
+    def empty(self) -> bool:
+        """Tell whether nothing that was put waits to be taken."""
+        return self.qsize() == 0
+
+    def qsize(self) -> int:
+        """Return how many items lie in the fullest outbound edge."""
+        return max((edge.qsize() for edge in self._outlet.edges), default=0)
+
+    @property
+    def maxsize(self) -> int:
+        """How many items the smallest outbound edge holds; 0 where nothing bounds it."""
+        capacity = self._outlet.capacity()
+        return 0 if capacity == UNBOUNDED else capacity
+
+
+class _Closing:
+    """Ends an executor as the exit of a stack."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def __aenter__(self) -> None:
+        """Do nothing: the executor opens after its end is certain."""
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._executor.close(error)
+
+
+async def enter_inline(step: Step, stack: contextlib.AsyncExitStack) -> Any:
+    """Construct and enter a step that is a class, in the event loop; return the instance."""
+    instance = step.construct()
+    if hasattr(type(instance), "__aenter__"):
+        await stack.enter_async_context(instance)
+    elif hasattr(type(instance), "__enter__"):
+        stack.enter_context(instance)
+    return instance
+
+
+def _no_step(item: Any) -> Any:
+    return item
+
+
+def _set(event: asyncio.Future[None]) -> None:
+    if not event.done():
+        event.set_result(None)
+
+
+def _cancelled() -> bool:
+    """Tell whether somebody cancelled the running task, so that a `CancelledError` is its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,128 @@
+"""Sources that a line can't pull from: async ones, the seed's, in a thread, and paced ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterator
+from typing import Any
+
+from pipelines.executor import Executor, Lane
+from pipelines.pace import Pace, Throttle
+from pipelines.processor import InputProcessor
+from pipelines.schedule import clock
+
+__all__ = ["drive", "drive_seed"]
+
+
+async def drive_seed(source: InputProcessor) -> BaseException | None:
+    """Run a coroutine of the seed's protocol, which puts its items by itself."""
+
+    async def body() -> None:
+        await source.step.target(source, source.queue, **source.spec.args)
+
+    return await _until_stopped(source, body())
+
+
+async def drive(source: InputProcessor, values: Any) -> BaseException | None:
+    """Send on what an iterable gives that a line can't pull from: async, in a thread, or paced."""
+    rate = source.properties.rate_limit
+    throttle = None if rate is None else Throttle(rate)
+
+    async def body() -> None:
+        async with contextlib.aclosing(_awaited(source, values)) as items:
+            async for item in items:
+                if throttle is not None:
+                    await throttle.wait()
+                await source.queue.put(item)
+                if source.outlet.deserted:
+                    return
+
+    return await _until_stopped(source, body())
+
+
+async def _awaited(source: InputProcessor, values: Any) -> AsyncGenerator[Any]:
+    """Give the items of any iterable, those of a sync one from a thread if the node says so."""
+    if isinstance(values, AsyncIterable):
+        items = aiter(values)
+        try:
+            async for item in items:
+                yield item
+        finally:
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+    elif source.properties.executor == "inline":
+        for item in values:
+            yield item
+    else:
+        async with contextlib.aclosing(_in_thread(source, iter(values))) as pulled:
+            async for item in pulled:
+                yield item
+
+
+async def _in_thread(source: InputProcessor, iterator: Iterator[Any]) -> AsyncGenerator[Any]:
+    """Give the items of an iterator that may block, taken in a thread."""
+    lane = Lane(f"pipelines:{source.name}", source.schedule.loop)
+    pace = Pace()
+    try:
+        while True:
+            began = clock()
+            items, error = await lane.submit(functools.partial(_pull, iterator, pace.limit))
+            for item in items:
+                yield item
+            if error is not None:
+                raise error
+            if len(items) < pace.limit:
+                return
+            pace.adapt(len(items), clock() - began)
+    finally:
+        if hasattr(iterator, "close"):
+            await lane.submit(iterator.close)
+        await lane.join(Executor.patience)
+
+
+def _pull(iterator: Iterator[Any], count: int) -> tuple[list[Any], Exception | None]:
+    """Take up to `count` items; runs in the source's thread."""
+    items: list[Any] = []
+    try:
+        items.extend(itertools.islice(iterator, count))
+    except Exception as error:
+        return items, error
+    return items, None
+
+
+async def _until_stopped(
+    source: InputProcessor, body: Coroutine[Any, Any, None]
+) -> BaseException | None:
+    """Await a source's own code; return what it raised, if anything.
+
+    `InputProcessor.stop` cancels it, which is an end like any other.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    if source.stopping:
+        body.close()
+        return None
+    source.task = task
+    try:
+        await body
+    except asyncio.CancelledError as error:
+        if _is_cancelled(source, task):
+            raise
+        if not source.stopping:
+            return error  # the user's code raised it by itself
+    except Exception as error:
+        return error
+    finally:
+        source.task = None
+    await source.closed()
+    return None
+
+
+def _is_cancelled(source: InputProcessor, task: asyncio.Task[Any]) -> bool:
+    """Tell whether somebody else than `InputProcessor.stop` has cancelled the task."""
+    if source.stopping and task.cancelling():
+        return task.uncancel() > 0
+    return task.cancelling() > 0

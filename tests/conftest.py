@@ -1,0 +1,109 @@
+"""What holds for every test: nothing it started is left behind, and examples come out the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Hashable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+from pytest_asyncio import is_async_test
+
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("soak", settings.get_profile("ci"), derandomize=False, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_GRACE = 2.0  # seconds that what is being shut down may take to be gone
+_HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
+_ME = psutil.Process()
+_FDS = Path("/proc/self/fd")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or an open file behind."""
+    before, helpers = _alive(), _helpers()
+    yield
+    until = time.monotonic() + _GRACE
+    while (left := _alive() - before) and time.monotonic() < until:
+        if _helpers() != helpers:
+            left -= _open_files()  # a helper that has just started keeps pipes open for good
+            if not left:
+                break
+        time.sleep(0.01)
+    assert not left, f"the test left behind: {', '.join(map(str, left))}"
+
+
+@pytest.fixture
+async def no_task_left() -> AsyncIterator[None]:
+    """Fail an async test that leaves a task behind in its event loop."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(10):  # what was cancelled last ends within a few passes of the loop
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left, f"the test left a task behind: {', '.join(map(str, left))}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every async test `no_task_left`; if it were autouse, all the others got a loop too."""
+    for item in items:
+        if isinstance(item, pytest.Function) and is_async_test(item):
+            item.fixturenames.append("no_task_left")
+
+
+def _alive() -> set[Hashable]:
+    return _threads() | _children() | _open_files()
+
+
+def _threads() -> set[Hashable]:
+    # Those named asyncio_N belong to a loop, which ends them when it is closed.
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
+
+
+def _children() -> set[Hashable]:
+    return {child for child in _descendants() if not _is_helper(child)}
+
+
+def _helpers() -> set[Hashable]:
+    return {child for child in _descendants() if _is_helper(child)}
+
+
+def _open_files() -> set[Hashable]:
+    """Return what each file descriptor stands for; nothing where there is no /proc."""
+    found: set[Hashable] = set()
+    for fd in _FDS.iterdir() if _FDS.exists() else ():
+        try:
+            found.add(f"open file {fd.name}: {os.readlink(fd)}")
+        except FileNotFoundError:
+            continue  # the one that lists this folder
+    return found
+
+
+def _descendants() -> list[psutil.Process]:
+    if hasattr(os, "waitid"):
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return []  # no child at all: the usual case, told a hundred times sooner
+    return _ME.children(recursive=True)
+
+
+def _is_helper(process: psutil.Process) -> bool:
+    """Tell whether `process` is one that `multiprocessing` keeps for all of Python's life.
+
+    What the fork server forks has its command line too, but is not our own child.
+    """
+    try:
+        return process.ppid() == _ME.pid and any(
+            helper in word for helper in _HELPERS for word in process.cmdline()
+        )
+    except psutil.NoSuchProcess:
+        return False
