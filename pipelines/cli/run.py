@@ -1,0 +1,211 @@
+"""``plumber run``: validate a graph, run it and drain it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipelines.cli import values
+from pipelines.cli.app import option
+from pipelines.cli.deadline import Deadline
+from pipelines.cli.exits import DEAD_LETTERS, FAILED, complain, stop
+from pipelines.cli.failures import count
+from pipelines.cli.sources import GRAPH_FILE, Checked, checked, importable
+
+if TYPE_CHECKING:
+    from pipelines.metrics import RunReport
+    from pipelines.plumber import Plumber
+    from pipelines.reporters.log import LogReporter
+    from pipelines.reporters.progress import ProgressReporter
+    from pipelines.spec import GraphSpec
+
+__all__ = ["command"]
+
+_STATS = "5s"
+
+
+class _Run(click.Command):
+    """A command whose ``--stats`` takes a value only after ``=``: ``--stats FILE`` has none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give a bare ``--stats`` its interval."""
+        options = args.index("--") if "--" in args else len(args)
+        said = [f"--stats={_STATS}" if each == "--stats" else each for each in args[:options]]
+        return super().parse_args(ctx, said + args[options:])
+
+
+@click.command(cls=_Run)
+@click.argument("file", type=GRAPH_FILE)
+@option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    envvar="PLUMBER_RUN_SET",
+    callback=values.overrides,
+    help="Set a value of the document, such as nodes.fetch.properties.concurrency=4. Repeatable.",
+)
+@option(
+    "-e",
+    "--env-file",
+    metavar="ENVFILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Read environment variables from ENVFILE; those that are set already stay as they are.",
+)
+@option(
+    "--stats",
+    metavar=f"[={_STATS}]",
+    callback=values.duration,
+    help="Log a line on all nodes this often, also on a terminal instead of the live view. "
+    f"Off a terminal it is done every {_STATS}.",
+)
+@option("--limit", metavar="N", type=click.IntRange(min=1), help="Stop each source after N items.")
+@option(
+    "--timeout",
+    metavar="DURATION",
+    callback=values.duration,
+    help="Cancel the run after this time.",
+)
+@option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="PLUMBER_RUN_JSON",
+    help="Print the report as one line of JSON, last on stdout.",
+)
+@option(
+    "--report",
+    metavar="REPORT",
+    type=click.Path(dir_okay=False, writable=True),
+    callback=values.writable,
+    help="Write the report as JSON to the file REPORT.",
+)
+@option("--strict", is_flag=True, help="Exit with 3 if there are dead letters.")
+@option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@option("-v", "--verbose", count=True, help="Log more, and show whole tracebacks; -vv: everything.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: str,
+    overrides: tuple[str, ...],
+    env_file: str | None,
+    stats: float | None,
+    limit: int | None,
+    timeout: float | None,
+    as_json: bool,
+    report: str | None,
+    strict: bool,
+    quiet: bool,
+    verbose: int,
+) -> None:
+    """Validate the graph in FILE (- is stdin), run it and drain it.
+
+    Steps are imported from FILE's folder, from the current one, and from what is installed.
+    The first Ctrl-C or SIGTERM stops the sources and lets the rest finish; the second stops all.
+    """
+    from pipelines.cli.logs import show_logs
+
+    ctx.meta["pipelines.verbose"] = verbose
+    show_logs(verbose=verbose, quiet=quiet)
+    if env_file is not None:
+        from dotenv import load_dotenv
+
+        load_dotenv(env_file)
+    with importable(file):
+        checks = checked(file, overrides=overrides, quiet=quiet)
+        _refuse_unfed(checks.spec)
+        reporter = None if quiet else _reporter(checks, stats)
+        ended = _run(checks, limit, timeout, reporter, partial(_tell, as_json=as_json, file=report))
+    dead = sum(node.dead_lettered for node in ended.nodes.values())
+    if strict and dead:
+        stop(f"{count(dead, 'dead letter')} (--strict)", DEAD_LETTERS)
+
+
+def _refuse_unfed(spec: GraphSpec) -> None:
+    """Refuse input nodes that are fed by `Plumber.put` alone: here they would wait for ever."""
+    from pipelines.errors import GraphError, Problem
+
+    fed = {edge.target for edge in spec.edges}
+    unfed = [name for name, node in spec.nodes.items() if node.target is None and name not in fed]
+    message = "node {!r} has no func, so only Plumber.put feeds it, which can't be called here."
+    hint = "Give it a func that makes items."
+    problems = []
+    for name in unfed:
+        path = ("nodes", name)
+        place = spec.locations.get(path, (None, None))
+        problem = Problem("unfed-input", message.format(name), path, hint)
+        problems.append(replace(problem, file=spec.source, line=place[0], column=place[1]))
+    if problems:
+        raise GraphError(problems)
+
+
+def _reporter(checks: Checked, stats: float | None) -> LogReporter | ProgressReporter:
+    """Return the live view for a terminal, the log else or where it is asked for."""
+    if stats is None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from pipelines.reporters.progress import ProgressReporter
+
+        return ProgressReporter(checks.spec, checks.examination.shapes)
+    from pipelines.reporters.log import LogReporter
+
+    return LogReporter(checks.spec, checks.examination.shapes, interval=stats or 5.0)
+
+
+def _run(
+    checks: Checked,
+    limit: int | None,
+    timeout: float | None,
+    reporter: LogReporter | ProgressReporter | None,
+    tell: Callable[[RunReport | None], bool],
+) -> RunReport:
+    """Run the graph, and tell of it however it ends."""
+    from pipelines.plumber import Interrupted, Plumber
+
+    deadline = None if timeout is None else Deadline(timeout)
+    told = [each for each in (reporter, deadline) if each is not None]
+    plumber = Plumber(checks.examination, limit=limit, reporters=told)
+    if deadline is not None:
+        deadline.plumber = plumber
+    try:
+        report = plumber.run_sync()
+    except Interrupted as interrupted:
+        name = signal.Signals(interrupted.signum).name
+        stop(f"stopped by {name}{_left(plumber)}", 128 + interrupted.signum)
+    except asyncio.CancelledError:
+        why = f"timed out after {timeout:g}s" if deadline and deadline.passed else "was cancelled"
+        stop(f"the run {why}{_left(plumber)}")
+    finally:
+        if reporter is not None:
+            reporter.close()
+        told_all = tell(plumber.report)
+    if not told_all:
+        raise click.exceptions.Exit(FAILED)
+    return report
+
+
+def _left(plumber: Plumber) -> str:
+    nodes = {} if plumber.report is None else plumber.report.nodes
+    left = sum(node.in_flight for node in nodes.values())
+    return f"; in flight: {count(left, 'item')}" if left else ""
+
+
+def _tell(report: RunReport | None, *, as_json: bool, file: str | None) -> bool:
+    """Write the report where it is wanted; return whether that could be done."""
+    if report is not None and as_json:
+        click.echo(json.dumps(report.to_dict()))
+    if report is not None and file is not None:
+        try:
+            Path(file).write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:  # what ended the run matters more, and is still to be told
+            complain(f"can't write {file}: {error.strerror}")
+            return False
+    return True

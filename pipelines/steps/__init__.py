@@ -1,0 +1,13 @@
+"""Batteries: ready-made steps, registered by name through the public registry.
+
+- `files`: ``read_lines read_jsonl read_csv glob write_lines write_jsonl write_csv
+  stdin stdout``
+- `flow`: ``batch dedupe flatten sample tee_count throttle``
+- `http`: ``http_get`` (needs ``pip install 'pipelines[http]'``)
+
+``func: read_lines`` and ``func: "pipelines.steps.files:read_lines"`` mean the same.
+"""
+
+from pipelines.steps import files, flow, http
+
+__all__ = ["files", "flow", "http"]
