@@ -155,7 +155,7 @@ class Outlet:
         self.edges = list(edges)
         self.hungry = False
         self.deserted = False
-        self._waiting: list[Wakeup] = []
+        self._waiting: dict[Wakeup, None] = {}  # a set that keeps order
         for edge in self.edges:
             edge.outlet = self
         self._bind()
@@ -239,24 +239,20 @@ class Outlet:
                 self.hungry = True
 
     def arm(self, wakeup: Wakeup) -> None:
-        """Have `wakeup` called once as soon as there is room, or nobody left to send to."""
-        if self.room() > 0 or self.deserted:
-            wakeup()
-            return
-        self._waiting.append(wakeup)
-        for edge in self._blocking:
-            if len(edge.items) >= edge.maxsize:
-                edge.wanted = edge.inlet.wanted = True
+        """Have `wakeup` called once as soon as there is more room, or nobody left to send to."""
+        self._waiting[wakeup] = None
+        full = [edge for edge in self._blocking if len(edge.items) >= edge.maxsize]
+        for edge in full or self._blocking:
+            edge.wanted = edge.inlet.wanted = True
 
     def disarm(self, wakeup: Wakeup) -> None:
         """Forget a `wakeup` that was not called."""
-        if wakeup in self._waiting:
-            self._waiting.remove(wakeup)
+        self._waiting.pop(wakeup, None)
 
     def roomier(self) -> None:
         """Be told by an edge that it has room again."""
         if self._waiting and (self.room() > 0 or self.deserted):
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, {}
             for wakeup in waiting:
                 wakeup()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -90,6 +91,9 @@ class GraphError(PipelinesError):
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GraphError, (self.problems,)
+
 
 class StepError(PipelinesError):
     """A step failed on an item and its node does not tolerate it.
@@ -115,10 +119,16 @@ class StepError(PipelinesError):
         self.item = item
         self.cause = cause
         self.attempt = attempt
+        self.doing = doing
         what = f"{doing} {shorten(item)}" if doing == "on item" else doing
         tries = f" (attempt {attempt})" if attempt > 1 else ""
         super().__init__(f"node {node!r} failed {what}{tries}: {_describe(cause)}")
         self.__cause__ = cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions pickle by their message alone, which is not what the constructor takes.
+        make = functools.partial(StepError, attempt=self.attempt, doing=self.doing)
+        return make, (self.node, self.item, self.cause)
 
 
 class StalledError(PipelinesError):

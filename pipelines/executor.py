@@ -382,10 +382,12 @@ def _dump_step(node: str, step: Step) -> bytes:
 
 
 def _dump_error(error: BaseException | None) -> bytes:
-    try:
-        return pickle.dumps(("exit", error))
-    except Exception:
-        return pickle.dumps(("exit", RuntimeError(str(error))))
+    request = pickle.dumps(("exit", RuntimeError(str(error))))
+    with contextlib.suppress(Exception):
+        whole = pickle.dumps(("exit", error))
+        pickle.loads(whole)
+        request = whole
+    return request
 
 
 def _serve(pipe: Connection) -> None:

@@ -35,6 +35,9 @@ class Expansion(Pool):
         """Return how many more items may be taken: as many as there are workers without one."""
         return self.size - (self.taken - self.emitted - (0 if self.ordered else self.waiting))
 
+    def pass_gap(self) -> None:
+        """Drop a gap mark: what is yielded starts a new stream."""
+
     async def work(self, lane: int) -> None:
         node, inlet = self.node, self.inlet
         watch = None

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.edge import GAP, Edge, Wakeup
 from pipelines.errors import JoinError, PipelinesError
-from pipelines.schedule import Schedule
+from pipelines.schedule import Schedule, clock
 from pipelines.spec import Batch
 
 __all__ = ["BatchInlet", "Inlet", "JoinInlet", "MergeInlet", "SourceInlet"]
@@ -308,15 +308,25 @@ class SourceInlet(Inlet):
     """A way in from an iterator, and from `put`.
 
     Args:
-        iterator: what to take items from; an error that it raises is kept in `error`.
+        iterator: what to take items from; an error that it raises ends its stream.
         buffer_size: how many items `put` may leave lying here.
         held_open: more may be `put` after the iterator has ended, until `close`.
 
     Attributes:
         error: what the iterator raised; its stream ends there.
+        seconds: how long the iterator took in all.
     """
 
-    __slots__ = ("_exhausted", "_held_open", "_iterator", "_maxsize", "_putters", "error")
+    __slots__ = (
+        "_exhausted",
+        "_held_open",
+        "_iterator",
+        "_maxsize",
+        "_pulling",
+        "_putters",
+        "error",
+        "seconds",
+    )
 
     external = True
 
@@ -330,6 +340,8 @@ class SourceInlet(Inlet):
         self._maxsize = buffer_size
         self._held_open = held_open
         self._exhausted = False
+        self._pulling = False
+        self.seconds = 0.0
         self._putters: list[asyncio.Future[None]] = []
 
     @property
@@ -342,18 +354,26 @@ class SourceInlet(Inlet):
 
     def ready(self, limit: int) -> int:
         if not self.items and not self._exhausted:
-            try:
-                self.items.extend(islice(self._iterator, limit))
-            except Exception as error:
-                self.error = error
-                self._exhausted = True
-            else:
-                self._exhausted = len(self.items) < limit
+            self._pull(limit)
         if self._putters and len(self.items) < self._maxsize:
             putters, self._putters = self._putters, []
             for putter in putters:
                 _resolve(putter)
         return len(self.items)
+
+    def _pull(self, limit: int) -> None:
+        began = clock()
+        self._pulling = True
+        try:
+            self.items.extend(islice(self._iterator, limit))
+        except Exception as error:
+            self.error = error
+            self._exhausted = True
+        else:
+            self._exhausted = self._exhausted or len(self.items) < limit
+        finally:
+            self._pulling = False
+            self.seconds += clock() - began
 
     async def put(self, item: Any) -> None:
         """Add an item from outside, waiting where as many as `buffer_size` lie here.
@@ -378,8 +398,11 @@ class SourceInlet(Inlet):
     def stop(self) -> None:
         """End the stream behind what lies here already."""
         self._exhausted = True
-        if hasattr(self._iterator, "close"):
-            self._iterator.close()
+        if hasattr(self._iterator, "close") and not self._pulling:
+            try:
+                self._iterator.close()
+            except Exception as error:
+                self.error = self.error or error
         self.close()
 
     def abandon(self) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pipelines import loops
 from pipelines.errors import PipelinesError
+from pipelines.inlet import SourceInlet
 from pipelines.processor import InputProcessor, Processor
-from pipelines.schedule import Schedule
+from pipelines.schedule import Schedule, clock
 
 __all__ = ["Life", "Unit"]
 
@@ -97,6 +98,7 @@ class Life:
         await self._entered.wait()
         for node in unit.nodes:
             node.state = "running"
+            node.began = clock()
 
     async def _end_well(self, unit: Unit) -> None:
         for node in unit.nodes:
@@ -105,6 +107,7 @@ class Life:
             node.tolerance.check(node)
             await node.exit(self.error)
             node.state = "done"
+            node.ended = clock()
             node.outlet.close()
         self._loop_ended()
         self._schedule.leave()
@@ -119,6 +122,7 @@ class Life:
         for node in unit.nodes:
             failed = getattr(self.error, "node", None) == node.name
             node.state = "failed" if failed else "stopped"
+            node.ended = clock()
         self._loop_ended()
         await self.outlast(unit.turn.wait)
         for node in reversed(unit.nodes):
@@ -128,6 +132,8 @@ class Life:
                 self._note(error)
             if node.inlet is not None:
                 node.inlet.abandon()
+            if isinstance(node.inlet, SourceInlet) and node.inlet.error is not None:
+                self._note(node.inlet.error)
             if isinstance(node, InputProcessor):
                 node.close()
 

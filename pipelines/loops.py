@@ -143,6 +143,8 @@ async def _line(nodes: Sequence[Processor]) -> None:
     assert inlet is not None
     pop = inlet.items.popleft
     pace = Pace()
+    for node in nodes:
+        node.worked = node.worked or 0.0
     while count := await _turn(first, last, pace.limit):
         began = clock()
         items = [pop() for _ in range(count)]
@@ -163,8 +165,10 @@ async def _push(nodes: Sequence[Processor], items: list[Any]) -> list[_Polling]:
     waiting: list[tuple[Any, Any]] | None = None
     for index, node in enumerate(nodes):
         results: list[Any] = []
+        began = clock()
         try:
             waiting = await _apply(node, items, results, is_last=node is nodes[-1])
+            node.worked = (node.worked or 0.0) + clock() - began
         except BaseException:
             # What went through before the failure has happened: it goes on.
             if node is nodes[-1]:
@@ -270,6 +274,7 @@ async def _split(nodes: Sequence[Processor], polling: Sequence[_Polling]) -> Non
         index = nodes.index(node)
         if index > start:
             flows.append((nodes[start:index], _line(nodes[start:index])))
+        node.worked = None  # the pool's own account goes on from here
         flows.append(([node], Calls(node).run(results)))
         start = index + 1
     if start < len(nodes):

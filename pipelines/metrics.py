@@ -31,6 +31,7 @@ class NodeCounts:
         emitted: values sent on: more than `passed_on` where a step yields.
         starved: seconds with room for more work and no item.
         blocked: seconds with work to send and no room.
+        busy: seconds at work, those in which an async step waits for its own I/O too.
         errors: failures that were tolerated (skipped, dead-lettered or retried).
         last_error: the newest failure, as text.
     """
@@ -47,6 +48,7 @@ class NodeCounts:
     emitted: int = 0
     starved: float = 0.0
     blocked: float = 0.0
+    busy: float = 0.0
     errors: int = 0
     last_error: str = ""
 
@@ -76,12 +78,8 @@ class Snapshot:
 
     @property
     def bottleneck(self) -> str | None:
-        """The node that the others wait for: the one that was busy longest, if any was at all."""
-        busy = {
-            name: self.seconds - node.starved - node.blocked
-            for name, node in self.nodes.items()
-            if node.received
-        }
+        """The node that the others wait for: the one that was at work longest, if any was."""
+        busy = {name: node.busy for name, node in self.nodes.items() if node.received}
         return max(busy, key=busy.__getitem__, default=None)
 
 

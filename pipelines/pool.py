@@ -53,6 +53,7 @@ class Pool:
         self.throttle = None if rate is None else Throttle(rate)
         self._group: asyncio.TaskGroup
         self._alive = 0
+        self._gone = asyncio.Event()
         self._parked: list[asyncio.Future[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._rousing = False
@@ -73,22 +74,38 @@ class Pool:
                 for item, outcome in begun:
                     self.finish(self.place(), item, outcome, 1)
                 group.create_task(self._worker(0))
+                await self._all_gone()
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
             self._not_idle()
+            self.outlet.disarm(self.rouse)
             for timer in self._timers.values():
                 self.schedule.cancel_later(timer)
 
     async def _worker(self, lane: int) -> None:
         self._rousing = False
-        await self.work(lane)
+        try:
+            await self.work(lane)
+        except BaseException:
+            self.size = 0  # no worker starts any more, whoever rouses one
+            raise
         self._alive -= 1
+        if not self._alive:
+            self.size = 0
+            self._gone.set()
         for event in self._parked:
             self.schedule.wake(event)
         self._parked.clear()
         if self._alive:
             self.schedule.leave()
+
+    async def _all_gone(self) -> None:
+        try:
+            await self._gone.wait()
+        except asyncio.CancelledError:
+            self.size = 0
+            raise
 
     async def work(self, lane: int) -> None:
         """Be one worker until nothing is left to do."""
@@ -109,8 +126,7 @@ class Pool:
             if self.credit() <= 0:
                 return 0
             inlet.pop_gap()
-            self.finish(self.place(), GAP, GAP, 1)
-            self.node.received += 1
+            self.pass_gap()
             count = inlet.ready(limit)
         if not count or (self.waiting >= self._waiting_limit() and not self.ordered):
             return 0
@@ -129,6 +145,11 @@ class Pool:
                 self.rouse()
             else:
                 self.inlet.arm(self.rouse)
+
+    def pass_gap(self) -> None:
+        """Pass on a gap mark in its place among the results."""
+        self.node.received += 1
+        self.finish(self.place(), GAP, GAP, 1)
 
     def _waiting_limit(self) -> int:
         return self.node.properties.waiting_limit or UNBOUNDED
@@ -156,9 +177,9 @@ class Pool:
         """Wait until there may be something to do; tell whether there ever will be."""
         if self.outlet.deserted:
             return False
-        if self.again:
-            self.outlet.arm(self.rouse)
-        elif self.inlet.ready(1):
+        if self.again or self.inlet.ready(1):
+            # Too many are waiting to be called again, or there is no credit: all room is taken, if
+            # not by items then by calls in flight. Whoever ends one looks for more itself.
             if self.credit() <= 0:
                 self.outlet.arm(self.rouse)
             self._idle("blocked")

@@ -52,11 +52,15 @@ class Processor:
         received, finished, skipped, dead_lettered, failed, retried: counters, in items; see
             `metrics.NodeCounts`. `finished` counts every item that is done, however it went.
         yielded: values sent on, where they are not as many as the items passed on.
+        worked: seconds at work, where a line measures them; see `busy`.
         gaps: gap marks that were received and finished like items.
         tolerated: failures that did not end the run.
     """
 
     inlet: Inlet | None
+
+    #: What a failure's message says was under way.
+    doing = "on item"
 
     def __init__(
         self,
@@ -95,6 +99,8 @@ class Processor:
         self.state: State = "waiting"
         self.starved = 0.0
         self.blocked = 0.0
+        self.worked: float | None = None
+        self.began = self.ended = 0.0
         self.received = self.finished = self.skipped = self.dead_lettered = self.failed = 0
         self.retried = self.yielded = self.gaps = self.tolerated = 0
         self.last_error = ""
@@ -269,7 +275,7 @@ class Processor:
             return retry
         if self.properties.on_error == "fail":
             self.failed += size
-            raise StepError(self.name, item, error, attempt=attempt)
+            raise StepError(self.name, item, error, attempt=attempt, doing=self.doing)
         self.tolerated += size
         logger.info("node %r: %s", self.name, self.last_error)
         buried = self.properties.on_error == "dead_letter"
@@ -327,6 +333,16 @@ class Processor:
         several = self.shape.yields or self.properties.batch is not None
         return self.yielded if several else self.passed_on
 
+    @property
+    def busy(self) -> float:
+        """Seconds at work: measured in a line, else what was not spent waiting."""
+        if self.worked is not None:
+            pulled = self.inlet.seconds if isinstance(self.inlet, SourceInlet) else 0.0
+            return self.worked + pulled
+        if not self.began:
+            return 0.0
+        return max(0.0, (self.ended or clock()) - self.began - self.starved - self.blocked)
+
     def counts(self) -> NodeCounts:
         """Return the counters as they are now."""
         rows = 0 if self.inlet is None else self.inlet.dropped
@@ -344,6 +360,7 @@ class Processor:
             emitted=self.emitted,
             starved=self.starved,
             blocked=self.blocked,
+            busy=self.busy,
             errors=self.tolerated,
             last_error=self.last_error,
         )
@@ -355,6 +372,8 @@ class InputProcessor(Processor):
     Args:
         limit: items after which it stops, or `None`.
     """
+
+    doing = "while making its items"
 
     def __init__(self, *args: Any, limit: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from importlib import metadata
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 __all__ = ["Registry", "did_you_mean", "nearest", "steps"]
 
@@ -99,6 +101,8 @@ class Registry(Generic[T]):
 
     def _entry_points(self) -> dict[str, metadata.EntryPoint]:
         if self._offered is None:
+            from importlib import metadata  # 20 ms that most runs do without
+
             found = metadata.entry_points(group=self._group) if self._group else ()
             self._offered = {entry.name: entry for entry in found}
         return self._offered

@@ -1,0 +1,71 @@
+"""What every run promises, for random graphs against a sequential model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from random_graphs import MISSING, Plan, build, expected, plans
+from virtual_time import run_virtually
+
+from pipelines import Plumber, RunReport, StepError
+
+
+def compare(plan: Plan, report: RunReport, outputs: dict[str, list[Any]]) -> None:
+    """Compare what a run gave with what the model says."""
+    model = expected(plan)
+    for name, output in outputs.items():
+        wanted = [v for v in model.streams[name][f"{name}-out"] if v is not MISSING]
+        if model.ordered[name]:
+            assert output == wanted, name
+        else:
+            assert Counter(map(repr, output)) == Counter(map(repr, wanted)), name
+    for name, received in model.received.items():
+        node = report.nodes[name]
+        assert (node.received, node.skipped) == (received, model.skipped[name]), name
+
+
+def check_plan(plan: Plan, run: Any = run_virtually) -> None:
+    """Run a plan; it must give what the model says, or fail where the model says it may."""
+    document, outputs = build(plan)
+    plumber = Plumber(document)
+    may_fail = {
+        node.name
+        for node in plan.nodes
+        if node.properties.get("on_error") == "fail" and node.name in expected(plan).failing
+    }
+    if may_fail:
+        with pytest.raises(StepError) as caught:
+            run(plumber.run())
+        assert caught.value.node in may_fail
+        assert plumber.report is not None
+        assert plumber.report.nodes[caught.value.node].failed >= 1
+        report = plumber.report
+    else:
+        report = run(plumber.run())
+        compare(plan, report, outputs)
+    assert all(node.balanced for node in report.nodes.values())
+
+
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
+@given(plans())
+def test_a_random_graph_gives_what_the_model_gives(plan: Plan) -> None:
+    """Values, order, pairing, counters and balance are right, and the run ends."""
+    check_plan(plan)
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@given(plans(executors=("inline", "thread")))
+def test_threads_change_nothing(plan: Plan) -> None:
+    """The same holds where some steps run in threads."""
+    check_plan(plan, asyncio.run)
+
+
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@given(plans(executors=("inline", "process"), most=3))
+def test_processes_change_nothing(plan: Plan) -> None:
+    """The same holds where some steps run in worker processes."""
+    check_plan(plan, asyncio.run)
