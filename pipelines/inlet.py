@@ -25,16 +25,18 @@ class Inlet:
     Attributes:
         edges: the inbound edges, in the order of a join's row.
         items: where the loops pop from, after `ready` said how many there are.
+        gapped: whether `items` may hold gap marks at all.
         wanted: some producer waits for room; after popping call `release`.
         external: items come from outside the graph, so that waiting for one is no stall.
     """
 
-    __slots__ = ("_wakeup", "edges", "items", "wanted")
+    __slots__ = ("_wakeup", "edges", "gapped", "items", "wanted")
 
     external = False
 
     def __init__(self, edges: Sequence[Edge]) -> None:
         self.edges = tuple(edges)
+        self.gapped = any(edge.gapped for edge in self.edges)
         self.items: deque[Any] = self.edges[0].items
         self.wanted = False
         self._wakeup: Wakeup | None = None
@@ -74,6 +76,20 @@ class Inlet:
     def ready(self, limit: int) -> int:
         """Return how many entries can be popped from `items`, at least up to `limit`."""
         return len(self.items)
+
+    def take(self, count: int) -> list[Any]:
+        """Pop `count` entries that `ready` said are there, none of them a gap mark."""
+        items = self.items
+        if count == len(items):
+            # All at once in C: a third of the time that popping each takes.
+            taken = list(items)
+            items.clear()
+        else:
+            pop = items.popleft
+            taken = [pop() for _ in range(count)]
+        if self.wanted:
+            self.release()
+        return taken
 
     def run(self, count: int) -> int:
         """Return how many of the next `count` entries stand before the first gap mark."""
@@ -332,6 +348,7 @@ class SourceInlet(Inlet):
 
     def __init__(self, iterator: Iterator[Any], buffer_size: int, held_open: bool) -> None:
         self.edges = ()
+        self.gapped = False
         self.items = deque()
         self.wanted = False
         self.error: Exception | None = None
@@ -492,10 +509,7 @@ class BatchInlet(Inlet):
                 inner.pop_gap()
                 return True
         if count:
-            pop = inner.items.popleft
-            self._pending += [pop() for _ in range(count)]
-            if inner.wanted:
-                inner.release()
+            self._pending += inner.take(count)
             if self._timeout is not None and self._timer is None:
                 self._timer = self._schedule.call_later(self._timeout, self._ripen)
         return count > 0

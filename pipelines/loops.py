@@ -13,8 +13,10 @@ import itertools
 from collections.abc import AsyncIterable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from pipelines.edge import Outlet
 from pipelines.expansion import Expansion
 from pipelines.failure import SPECIAL
+from pipelines.inlet import Inlet
 from pipelines.pace import Pace, Watch
 from pipelines.pool import Calls, Offload
 from pipelines.processor import InputProcessor, Processor
@@ -63,6 +65,19 @@ def _is_bare(node: Processor) -> bool:
     )
 
 
+def _ready(inlet: Inlet, outlet: Outlet, schedule: Schedule, limit: int) -> int:
+    """Return how many items there are and have room, or 0 where only `_turn` can tell."""
+    if clock() > schedule.deadline:
+        return 0
+    count = inlet.ready(limit)
+    room = outlet.room()
+    if count > room:
+        count = max(0, room)
+    if inlet.gapped and inlet.gaps:
+        count = inlet.run(count)
+    return min(limit, count)
+
+
 async def _turn(first: Processor, last: Processor, limit: int) -> int:
     """Wait until there are items and room; return how many to take, or 0 at the end.
 
@@ -84,7 +99,7 @@ async def _turn(first: Processor, last: Processor, limit: int) -> int:
             await last.block()
             continue
         count = min(count, room, limit)
-        if inlet.gaps and not (count := inlet.run(count)):
+        if inlet.gapped and inlet.gaps and not (count := inlet.run(count)):
             inlet.pop_gap()
             outlet.gap()
             continue
@@ -98,7 +113,9 @@ async def _serial(node: Processor) -> None:
     pop = inlet.items.popleft
     pace = Pace()
     watch = Watch(node) if node.properties.timeout is not None else None
-    while count := await _turn(node, node, pace.limit):
+    while count := (
+        _ready(inlet, outlet, node.schedule, pace.limit) or await _turn(node, node, pace.limit)
+    ):
         append = outlet.append
         began = clock()
         done = 0
@@ -139,18 +156,16 @@ async def _serial(node: Processor) -> None:
 async def _line(nodes: Sequence[Processor]) -> None:
     """Call each node's plain function with a run of items, then the next one's with the results."""
     first, last = nodes[0], nodes[-1]
-    inlet = first.inlet
+    inlet, outlet, schedule = first.inlet, last.outlet, first.schedule
     assert inlet is not None
-    pop = inlet.items.popleft
-    pace = Pace()
+    pace = Pace(most=256)
     for node in nodes:
         node.worked = node.worked or 0.0
-    while count := await _turn(first, last, pace.limit):
+    while count := (
+        _ready(inlet, outlet, schedule, pace.limit) or await _turn(first, last, pace.limit)
+    ):
         began = clock()
-        items = [pop() for _ in range(count)]
-        if inlet.wanted:
-            inlet.release()
-        if polling := await _push(nodes, items):
+        if polling := await _push(nodes, inlet.take(count)):
             return await _split(nodes, polling)
         pace.adapt(count, clock() - began)
 

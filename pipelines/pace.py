@@ -19,7 +19,7 @@ class Pace:
 
     __slots__ = ("_most", "_target", "limit")
 
-    def __init__(self, target: float = 0.001, most: int = 32) -> None:
+    def __init__(self, target: float = 0.001, most: int = 64) -> None:
         self.limit = 1
         self._target = target
         self._most = most

@@ -369,9 +369,7 @@ class Offload(Pool):
                 if not await self.park():
                     return
                 continue
-            items = [inlet.items.popleft() for _ in range(count)]
-            if inlet.wanted:
-                inlet.release()
+            items = inlet.take(count)
             if not inlet.items:
                 self.drained()
             place = self.taken

@@ -171,16 +171,22 @@ class Processor:
 
     async def starve(self) -> None:
         """Wait until the way in has something or has ended."""
-        assert self.inlet is not None
-        event = self.schedule.loop.create_future()
+        inlet, schedule = self.inlet, self.schedule
+        assert inlet is not None
+        event = schedule.loop.create_future()
         began, self.state = clock(), "waiting"
         try:
-            if self.inlet.external:
-                self.inlet.arm(functools.partial(_set, event))
+            if inlet.external:
+                inlet.arm(functools.partial(_set, event))
                 await event
-            else:
-                self.inlet.arm(functools.partial(self.schedule.wake, event))
-                await self.schedule.wait(event)
+                return
+            inlet.arm(functools.partial(schedule.wake, event))
+            schedule.pause()
+            await event
+        except asyncio.CancelledError:
+            if not inlet.external:
+                schedule.unpause(event)
+            raise
         finally:
             self.starved += clock() - began
             self.state = "running"

@@ -71,21 +71,31 @@ class Schedule:
 
     async def wait(self, event: asyncio.Future[None]) -> None:
         """Wait for an event that only another node can bring about, through `wake`."""
-        self._waiting += 1
-        self.leave()
+        self.pause()
         try:
             await event
         except asyncio.CancelledError:
-            if event.cancelled():  # nobody woke it, so nobody has counted it as busy again
-                self.busy += 1
+            self.unpause(event)
             raise
-        finally:
+
+    def pause(self) -> None:
+        """Count one thread of execution as waiting for another: the caller awaits an event next."""
+        self._waiting += 1
+        self.busy -= 1
+        if not self.busy:
+            self.on_stall()
+
+    def unpause(self, event: asyncio.Future[None]) -> None:
+        """Count a thread of execution whose wait was cancelled as busy, unless `wake` has."""
+        if event.cancelled():
             self._waiting -= 1
+            self.busy += 1
 
     def wake(self, event: asyncio.Future[None]) -> None:
         """Bring about an event that somebody waits for; once more does nothing."""
         if not event.done():
             event.set_result(None)
+            self._waiting -= 1
             self.busy += 1
 
     def leave(self) -> None:
