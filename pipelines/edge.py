@@ -265,6 +265,11 @@ class Outlet:
         self._bind()
         self.roomier()
 
+    def desert(self) -> None:
+        """Be told that the run is over: those who wait for room need wait no longer."""
+        self.deserted = True
+        self.roomier()
+
     def close(self) -> None:
         """End the stream behind its last item: doomsday for every edge."""
         for edge in self.edges:

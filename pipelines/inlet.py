@@ -91,6 +91,10 @@ class Inlet:
             self.release()
         return taken
 
+    def give_back(self, entries: Sequence[Any]) -> None:
+        """Put entries that were taken, and not used, back where they were."""
+        self.items.extendleft(reversed(entries))
+
     def run(self, count: int) -> int:
         """Return how many of the next `count` entries stand before the first gap mark."""
         for index, entry in enumerate(islice(self.items, count)):
@@ -334,6 +338,7 @@ class SourceInlet(Inlet):
     """
 
     __slots__ = (
+        "_dropped",
         "_exhausted",
         "_held_open",
         "_iterator",
@@ -356,6 +361,7 @@ class SourceInlet(Inlet):
         self._iterator = iterator
         self._maxsize = buffer_size
         self._held_open = held_open
+        self._dropped = 0
         self._exhausted = False
         self._pulling = False
         self.seconds = 0.0
@@ -422,8 +428,13 @@ class SourceInlet(Inlet):
                 self.error = self.error or error
         self.close()
 
+    @property
+    def dropped(self) -> int:
+        return self._dropped
+
     def abandon(self) -> None:
         self.stop()
+        self._dropped += len(self.items)
         self.items.clear()
         for putter in self._putters:
             _resolve(putter)

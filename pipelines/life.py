@@ -130,12 +130,10 @@ class Life:
                 await node.exit(self.error)
             except PipelinesError as error:
                 self._note(error)
-            if node.inlet is not None:
-                node.inlet.abandon()
+            if isinstance(node, InputProcessor):
+                node.end()
             if isinstance(node.inlet, SourceInlet) and node.inlet.error is not None:
                 self._note(node.inlet.error)
-            if isinstance(node, InputProcessor):
-                node.close()
 
     def _loop_ended(self) -> None:
         self._looping -= 1

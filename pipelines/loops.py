@@ -178,18 +178,17 @@ async def _push(nodes: Sequence[Processor], items: list[Any]) -> list[_Polling]:
     """Take items through the nodes and send on what comes out; return the nodes that poll."""
     polling: list[_Polling] = []
     waiting: list[tuple[Any, Any]] | None = None
-    for index, node in enumerate(nodes):
+    for node in nodes:
         results: list[Any] = []
-        began = clock()
+        began, before = clock(), node.received
         try:
             waiting = await _apply(node, items, results, is_last=node is nodes[-1])
             node.worked = (node.worked or 0.0) + clock() - began
         except BaseException:
-            # What went through before the failure has happened: it goes on.
-            if node is nodes[-1]:
-                _send_each(node, results)
-            elif results:
-                await _push(nodes[index + 1 :], results)
+            # The run ends. What went through lies in the next queue, what did not in this one.
+            _send_each(node, results)
+            assert node.inlet is not None
+            node.inlet.give_back(items[node.received - before :])
             raise
         if waiting:
             polling.append((node, waiting))
@@ -254,7 +253,7 @@ def _map(node: Processor, items: Iterable[Any], results: list[Any]) -> BaseExcep
     """Append the result of each item up to the first that raises; return what it raised."""
     try:
         results.extend(map(node.call, items))
-    except (Exception, asyncio.CancelledError) as error:
+    except BaseException as error:
         return error
     return None
 

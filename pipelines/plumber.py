@@ -339,8 +339,10 @@ class Plumber:
 
     def _conclude(self, life: Life) -> None:
         snapshot = self.snapshot()
-        if life.error is None:
-            life.error = self._audit()
+        fault = self._audit(snapshot)
+        if fault is not None and life.error is not None:
+            life.error.add_note(str(fault))
+        life.error = life.error or fault
         self.report = RunReport(
             ok=life.error is None,
             reason=self._reason(life.error),
@@ -365,13 +367,10 @@ class Plumber:
             return "failed"
         return "drained" if self._drained else "done"
 
-    def _audit(self) -> PipelinesError | None:
+    def _audit(self, snapshot: Snapshot) -> PipelinesError | None:
         """Compare what nodes sent with what others received: nothing may be lost silently."""
-        wrong = [
-            f"{name} ({node.in_flight} in flight at the end)"
-            for name, node in self._nodes.items()
-            if node.in_flight
-        ]
+        done = [name for name, node in snapshot.nodes.items() if node.state == "done"]
+        wrong = [name for name in done if snapshot.nodes[name].in_flight]
         for name, node in self._nodes.items():
             if node.inlet is None or not node.inlet.edges:
                 continue

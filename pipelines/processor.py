@@ -270,8 +270,12 @@ class Processor:
 
         Raises:
             StepError: the node does not tolerate it.
-            asyncio.CancelledError: it was not the step's own, but the node's.
+            BaseException: it is none for a node to handle: the node was cancelled, or the program
+                is to exit.
         """
+        if not isinstance(error, Exception | asyncio.CancelledError):
+            self.failed += self.weight(item)
+            raise error
         if isinstance(error, asyncio.CancelledError) and _cancelled():
             raise error
         self.last_error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -481,6 +485,15 @@ class InputProcessor(Processor):
         self._closed.set()
         if isinstance(self.inlet, SourceInlet):
             self.inlet.close()
+
+    def end(self) -> None:
+        """Release those who wait to put something: the run is over."""
+        self.close()
+        if isinstance(self.inlet, SourceInlet):
+            self.received += len(self.inlet.items)  # they were put, and count as in flight
+            self.inlet.items.clear()
+            self.inlet.abandon()
+        self.outlet.desert()
 
     def stop(self) -> None:
         """Make no more items; what was made goes on."""
