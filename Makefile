@@ -16,7 +16,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all check fix coverage soak upgrade clean where
+.PHONY: help venv demo test test-all check fix coverage soak mutants upgrade clean where
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -65,8 +65,11 @@ coverage: $(READY) ## run all tests and list the lines that none of them ran
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-soak: $(READY) ## run the property tests for long, on new random examples
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --timeout 1800 $(ARGS)
+soak: $(READY) ## run random graphs for MINUTES=10, or again the round of one SEED=
+	$(BIN)/python tests/soak.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+mutants: $(READY) ## break the engine on purpose, and see that the tests notice
+	$(BIN)/python tests/mutation_check.py
 
 upgrade: ## pin the newest versions of all tools in constraints.txt
 	$(PYTHON) -m venv --clear .venv-upgrade

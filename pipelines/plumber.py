@@ -377,7 +377,7 @@ class Plumber:
             edges = node.inlet.edges
             sent = sum(self._nodes[edge.source].emitted - edge.withheld for edge in edges)
             left = sum(edge.qsize() + edge.dropped for edge in edges) + node.inlet.queued
-            taken = node.width * (node.received - node.gaps) - node.inlet.filled
+            taken = node.width * node.received - node.inlet.filled
             if sent - left != taken:
                 wrong.append(f"{name} (was sent {sent}, received {taken}, left or dropped {left})")
         if not wrong:

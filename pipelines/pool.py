@@ -20,7 +20,7 @@ from pipelines.failure import SPECIAL, Again
 from pipelines.pace import Pace, Throttle, Watch
 from pipelines.processor import Processor
 from pipelines.schedule import clock
-from pipelines.step import Later, Route
+from pipelines.step import Later
 
 __all__ = ["Calls", "Offload", "Pool"]
 
@@ -148,7 +148,6 @@ class Pool:
 
     def pass_gap(self) -> None:
         """Pass on a gap mark in its place among the results."""
-        self.node.received += 1
         self.finish(self.place(), GAP, GAP, 1)
 
     def _waiting_limit(self) -> int:
@@ -223,25 +222,26 @@ class Pool:
             due = functools.partial(self._due, place, item, attempt)
             self._timers[place] = self.schedule.call_later(outcome.seconds, due)
             return
-        if kind in SPECIAL:
-            outcome = self.node.account(item, outcome)
-        weight = 1 if outcome is GAP and item is GAP else self.node.weight(item)
         if not self.ordered:
-            self._emit(weight, outcome)
+            self._emit(item, outcome)
             return
-        self.held[place] = (weight, outcome)
+        self.held[place] = (item, outcome)
         while self.emitted in self.held:
             self._emit(*self.held.pop(self.emitted))
 
-    def _emit(self, weight: int, outcome: Any) -> None:
+    def _emit(self, item: Any, outcome: Any) -> None:
+        node = self.node
         self.emitted += 1
-        self.node.finished += weight
-        if type(outcome) in SPECIAL:
-            self.node.send(outcome)
-            self.node.yielded += type(outcome) is Route
-        else:
-            self.node.yielded += 1
+        if item is GAP:
+            self.outlet.gap()
+            return
+        mark = node.account(item, outcome) if type(outcome) in SPECIAL else None
+        node.finished += node.weight(item)
+        node.yielded += mark is not GAP
+        if mark is None:
             self.outlet.append(outcome)
+        else:
+            node.send(mark)
 
     def _due(self, place: int, item: Any, attempt: int) -> None:
         del self._timers[place]

@@ -53,7 +53,6 @@ class Processor:
             `metrics.NodeCounts`. `finished` counts every item that is done, however it went.
         yielded: values sent on, where they are not as many as the items passed on.
         worked: seconds at work, where a line measures them; see `busy`.
-        gaps: gap marks that were received and finished like items.
         tolerated: failures that did not end the run.
     """
 
@@ -102,7 +101,7 @@ class Processor:
         self.worked: float | None = None
         self.began = self.ended = 0.0
         self.received = self.finished = self.skipped = self.dead_lettered = self.failed = 0
-        self.retried = self.yielded = self.gaps = self.tolerated = 0
+        self.retried = self.yielded = self.tolerated = 0
         self.last_error = ""
         self.task: asyncio.Task[Any] | None = None
         self._bury = bury
@@ -224,8 +223,6 @@ class Processor:
             self.skipped += self.weight(item)
         elif kind is Buried:
             self.dead_lettered += self.weight(item)
-        elif kind is Gap:
-            self.gaps += 1
         else:
             self.failed += self.weight(item)
             raise StepError(self.name, item, misused(outcome))
@@ -335,7 +332,7 @@ class Processor:
     @property
     def passed_on(self) -> int:
         """Items whose result went on."""
-        return self.finished - self.skipped - self.dead_lettered - self.gaps
+        return self.finished - self.skipped - self.dead_lettered
 
     @property
     def emitted(self) -> int:
@@ -358,7 +355,7 @@ class Processor:
         rows = 0 if self.inlet is None else self.inlet.dropped
         return NodeCounts(
             state=self.state,
-            received=self.received - self.gaps,
+            received=self.received,
             passed_on=self.passed_on,
             skipped=self.skipped,
             dead_lettered=self.dead_lettered,

@@ -17,8 +17,7 @@ from pytest_asyncio import is_async_test
 settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("soak", settings.get_profile("ci"), derandomize=False, max_examples=5_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile("ci")
 
 _GRACE = 2.0  # seconds that what is being shut down may take to be gone
 _HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")

@@ -56,7 +56,7 @@ class Plan:
 def key(value: Any) -> int:
     """Return the number that a step decides by: that of the item a value was made of."""
     while isinstance(value, tuple):
-        value = value[-1] if value[-1] is not None else 0
+        value = value[-1] if value and value[-1] is not None else 0
     return int(value)
 
 
@@ -99,6 +99,16 @@ class Behaviour:
         return [(self.node.name, index, value) for index in range(key(value) % 4)]
 
 
+def pack(node: Node, values: tuple[Any, ...]) -> Any:
+    """Return the one value that a node decides by, of the arguments that its step is called with.
+
+    A join's row stays a tuple; so does, here, the list that a batch is.
+    """
+    if node.kind == "batch":
+        return tuple(values[0])
+    return values if len(node.inputs) > 1 and not node.merge else values[0]
+
+
 def jitter(value: Any, salt: str) -> float:
     """Return a delay that depends on the item alone."""
     return TICK * ((key(value) * 7919 + len(salt) * 31 + ord(salt[-1])) % 5)
@@ -107,15 +117,10 @@ def jitter(value: Any, salt: str) -> float:
 def step(behaviour: Behaviour) -> Any:
     """Return the callable of a node."""
     node = behaviour.node
-    several = len(node.inputs) > 1 and not node.merge
-
-    def pack(values: tuple[Any, ...]) -> Any:
-        return values if several else values[0]
-
     if node.kind == "expand" and node.is_async:
 
         async def agen(*values: Any) -> Any:
-            for each in behaviour.values(pack(values)):
+            for each in behaviour.values(pack(node, values)):
                 await asyncio.sleep(jitter(values[0] or 0, node.name))
                 yield each
 
@@ -123,19 +128,19 @@ def step(behaviour: Behaviour) -> Any:
     if node.kind == "expand":
 
         def gen(*values: Any) -> Iterator[Any]:
-            yield from behaviour.values(pack(values))
+            yield from behaviour.values(pack(node, values))
 
         return gen
     if node.is_async:
 
         async def call_async(*values: Any) -> Any:
-            await asyncio.sleep(jitter(pack(values), node.name))
-            return behaviour.first(pack(values))
+            await asyncio.sleep(jitter(pack(node, values), node.name))
+            return behaviour.first(pack(node, values))
 
         return call_async
 
     def call(*values: Any) -> Any:
-        return behaviour.first(pack(values))
+        return behaviour.first(pack(node, values))
 
     return call
 
@@ -148,22 +153,22 @@ class Portable:
         self.targets = targets
 
     def __call__(self, *values: Any) -> Any:
-        several = len(self.node.inputs) > 1 and not self.node.merge
-        return Behaviour(self.node, self.targets).outcome(values if several else values[0])
+        return Behaviour(self.node, self.targets).outcome(pack(self.node, values))
 
 
 class PortableExpansion(Portable):
     """The same for a step that yields."""
 
     def __call__(self, *values: Any) -> Iterator[Any]:
-        several = len(self.node.inputs) > 1 and not self.node.merge
-        yield from Behaviour(self.node, self.targets).values(values if several else values[0])
+        yield from Behaviour(self.node, self.targets).values(pack(self.node, values))
 
 
 def build(plan: Plan) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Return the document of a plan, and for each node without successors the list it fills."""
     targets = successors(plan)
     document: dict[str, Any] = {"nodes": {}, "graph": {}}
+    if any(node.properties.get("on_error") == "dead_letter" for node in plan.nodes):
+        document["dead_letter"] = {"func": [].append}
     outputs: dict[str, list[Any]] = {}
     for node in plan.nodes:
         document["graph"][node.name] = list(targets[node.name])
@@ -234,7 +239,7 @@ def _run_node(node: Node, model: Expected, targets: tuple[str, ...], to: tuple[s
     for value in entries:
         sent: dict[str, list[Any]] = {name: [MISSING] for name in to}
         if value is not MISSING:
-            received += 1
+            received += len(value) if node.kind == "batch" else 1
             sent, gone = _call(node, behaviour, value, to, model)
             skipped += gone
         for name in to:
@@ -247,6 +252,10 @@ def _run_node(node: Node, model: Expected, targets: tuple[str, ...], to: tuple[s
 
 def _entries(node: Node, model: Expected) -> list[Any]:
     columns = [model.streams[name][node.name] for name in node.inputs]
+    if node.kind == "batch":
+        values = [value for value in columns[0] if value is not MISSING]
+        size = node.properties["batch"]["size"]
+        return [tuple(values[start : start + size]) for start in range(0, len(values), size)]
     if len(columns) == 1:
         return columns[0]
     if node.merge:
@@ -280,7 +289,7 @@ def _call(
 
 # Strategies.
 
-KINDS = ("plain", "plain", "skip", "route", "fail", "flaky", "later", "expand")
+KINDS = ("plain", "plain", "skip", "route", "fail", "flaky", "later", "expand", "batch")
 
 
 @st.composite
@@ -300,7 +309,7 @@ def plans(draw: st.DrawFn, executors: tuple[str, ...] = ("inline",), most: int =
 
 
 def _stream(node: Node, streams: dict[str, str]) -> str:
-    new = node.kind == "expand" or node.merge or not node.properties.get("ordered", True)
+    new = node.kind in ("expand", "batch") or node.merge or not node.properties.get("ordered", True)
     return node.name if new else streams[node.inputs[0]]
 
 
@@ -319,6 +328,9 @@ def _nodes(
     executor = draw(st.sampled_from(executors))
     kinds = [kind for kind in KINDS if executor != "process" or kind not in ("flaky", "later")]
     kind = draw(st.sampled_from(kinds))
+    if kind == "batch":
+        # Only behind a source is it certain, in the model too, which items make up a batch.
+        inputs, merge = [draw(st.sampled_from([n for n in before if n.startswith("s")]))], False
     properties: dict[str, Any] = {
         "buffer_size": draw(st.sampled_from((1, 2, 3, 100))),
         "executor": executor,
@@ -331,7 +343,9 @@ def _nodes(
     if kind == "flaky":
         properties["retry"] = {"attempts": 2, "backoff": TICK, "jitter": draw(st.booleans())}
     if kind == "fail":
-        properties["on_error"] = draw(st.sampled_from(("skip", "skip", "fail")))
+        properties["on_error"] = draw(st.sampled_from(("skip", "dead_letter", "fail")))
+    if kind == "batch":
+        properties["batch"] = {"size": draw(st.integers(1, 9))}
     if len(inputs) > 1 and not merge and draw(st.booleans()):
         properties["join"] = {"on_missing": "none"}
     modulus = draw(st.sampled_from((1, 2, 3, 7)))
