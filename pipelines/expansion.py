@@ -49,8 +49,8 @@ class Expansion(Pool):
             if again := self.take_again():
                 place, item, attempt = again
             elif self.claim(1):
-                item, place, attempt = inlet.items.popleft(), self.place(), 1
-                node.received += node.weight(item)
+                item = inlet.items.popleft()
+                place, attempt = self.place(item), 1
                 if inlet.wanted:
                     inlet.release()
                 if not inlet.items:
@@ -93,8 +93,7 @@ class Expansion(Pool):
             if watch is not None:
                 watch.end()
         await values.flush()
-        self.emitted += 1
-        node.finished += node.weight(item)
+        self.ended(item)
         if turn := self._turns.pop(place + 1, None):
             self.schedule.wake(turn)
         if node.outlet.hungry:

@@ -29,12 +29,15 @@ class Pool:
     """The workers of one node, and the places of its items.
 
     Attributes:
-        taken: places given out, one for each item taken.
+        taken: places given out, one for each item taken; the node's counters follow from it.
         emitted: places whose result was sent on, or that sent nothing.
         held: results that wait for the places before theirs.
         again: items to be called again, each with its place and attempt.
         waiting: how many items wait until they may be called again, those in `again` too.
     """
+
+    #: Workers that are called at once; the rest in the next turn, when these have begun.
+    ROUSED = 16
 
     def __init__(self, node: Processor, size: int) -> None:
         assert node.inlet is not None
@@ -44,6 +47,7 @@ class Pool:
         self.schedule = node.schedule
         self.size = size
         self.ordered = bool(node.properties.ordered)
+        self.batched = node.properties.batch is not None
         self.taken = 0
         self.emitted = 0
         self.held: dict[int, Any] = {}
@@ -57,7 +61,13 @@ class Pool:
         self._parked: list[asyncio.Future[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._rousing = False
+        self._relief_due = False
         self._idle_since: float | None = None
+        # What makes counters of items out of those of places: the items of a batch beyond the
+        # first, less the places of gap marks.
+        self._more_taken = node.received
+        self._more_finished = node.finished
+        node.refresh = self._refresh
         # Calls in flight beyond what the edges hold, so that small buffers don't cost concurrency.
         self._slack = max(0, size - self.outlet.capacity())
 
@@ -72,6 +82,7 @@ class Pool:
                 self._group = group
                 self._alive = 1  # in the place of the task that runs this
                 for item, outcome in begun:
+                    self._more_taken -= 1  # it has been counted already
                     self.finish(self.place(), item, outcome, 1)
                 group.create_task(self._worker(0))
                 await self._all_gone()
@@ -79,6 +90,7 @@ class Pool:
             raise errors.exceptions[0] from None
         finally:
             self._not_idle()
+            self._refresh()
             self.outlet.disarm(self.rouse)
             for timer in self._timers.values():
                 self.schedule.cancel_later(timer)
@@ -134,9 +146,20 @@ class Pool:
         if credit <= 0:
             return 0
         self._not_idle()
-        if count > 1 and credit > 1:
-            self.rouse()
+        if count > 1 and credit > 1 and not self._relief_due:
+            # Comes to run only if the worker's call suspends: then there is work for others.
+            self._relief_due = True
+            self.schedule.loop.call_soon(self._relieve)
         return min(count, credit, limit)
+
+    def _relieve(self) -> None:
+        """Call as many workers as there is work for, up to `ROUSED` in one turn of the loop."""
+        self._relief_due = False
+        if not self.size:
+            return
+        for _ in range(min(self.inlet.ready(self.ROUSED), self.credit(), self.ROUSED)):
+            self._rousing = False
+            self.rouse()
 
     def drained(self) -> None:
         """Be told, before a call, that nothing lies ready: another worker takes what comes."""
@@ -148,16 +171,30 @@ class Pool:
 
     def pass_gap(self) -> None:
         """Pass on a gap mark in its place among the results."""
+        self._more_taken -= 1
         self.finish(self.place(), GAP, GAP, 1)
 
     def _waiting_limit(self) -> int:
         return self.node.properties.waiting_limit or UNBOUNDED
 
-    def place(self) -> int:
-        """Give out the next place."""
+    def place(self, item: Any = None) -> int:
+        """Give out the next place, to an item that was taken."""
         place = self.taken
         self.taken = place + 1
+        if self.batched and item is not None:
+            self._more_taken += len(item) - 1
         return place
+
+    def ended(self, item: Any) -> None:
+        """Count a place whose item is done."""
+        self.emitted += 1
+        if self.batched:
+            self._more_finished += len(item) - 1
+
+    def _refresh(self) -> None:
+        """Bring the node's counters up to date."""
+        self.node.received = self.taken + self._more_taken
+        self.node.finished = self.emitted + self._more_finished
 
     def rouse(self) -> None:
         """Call one more worker to work, unless one is on its way."""
@@ -231,12 +268,13 @@ class Pool:
 
     def _emit(self, item: Any, outcome: Any) -> None:
         node = self.node
-        self.emitted += 1
         if item is GAP:
+            self.emitted += 1
+            self._more_finished -= 1
             self.outlet.gap()
             return
         mark = node.account(item, outcome) if type(outcome) in SPECIAL else None
-        node.finished += node.weight(item)
+        self.ended(item)
         node.yielded += mark is not GAP
         if mark is None:
             self.outlet.append(outcome)
@@ -274,7 +312,7 @@ class Calls(Pool):
     async def work(self, lane: int) -> None:
         node, inlet, outlet, schedule = self.node, self.inlet, self.outlet, self.schedule
         call, pop, throttle = self._call, inlet.items.popleft, self.throttle
-        batched = node.properties.batch is not None
+        batched = self.batched
         timed = node.shape.is_async and node.properties.timeout is not None
         watch = Watch(node) if timed else None
         me = object()
@@ -300,7 +338,8 @@ class Calls(Pool):
                     self.drained()
                 place = self.taken
                 self.taken = place + 1
-                node.received += len(item) if batched else 1
+                if batched:
+                    self._more_taken += len(item) - 1
                 if throttle is not None:
                     await throttle.wait()
                 if watch is not None:
@@ -312,11 +351,14 @@ class Calls(Pool):
                     result = await node.caught(item, cause)
                 if watch is not None:
                     watch.end()
-                if place == self.emitted and type(result) not in SPECIAL and not self.held:
+                if (
+                    place == self.emitted
+                    and type(result) not in SPECIAL
+                    and not self.held
+                    and not batched
+                ):
                     append(result)
                     self.emitted = place + 1
-                    node.finished += len(item) if batched else 1
-                    node.yielded += batched
                 else:
                     self.finish(place, item, result, 1)
                 if outlet.hungry:
@@ -374,7 +416,8 @@ class Offload(Pool):
                 self.drained()
             place = self.taken
             self.taken += count
-            node.received += sum(map(node.weight, items))
+            if self.batched:
+                self._more_taken += sum(map(len, items)) - count
             pace.adapt(count, await self._call(lane, items, place, 1))
 
     async def _call(self, lane: int, items: list[Any], place: int, attempt: int) -> float:

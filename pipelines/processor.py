@@ -52,6 +52,7 @@ class Processor:
         received, finished, skipped, dead_lettered, failed, retried: counters, in items; see
             `metrics.NodeCounts`. `finished` counts every item that is done, however it went.
         yielded: values sent on, where they are not as many as the items passed on.
+        refresh: brings the counters up to date; a pool derives them from its own.
         worked: seconds at work, where a line measures them; see `busy`.
         tolerated: failures that did not end the run.
     """
@@ -99,6 +100,7 @@ class Processor:
         self.starved = 0.0
         self.blocked = 0.0
         self.worked: float | None = None
+        self.refresh: Callable[[], None] = _nothing
         self.began = self.ended = 0.0
         self.received = self.finished = self.skipped = self.dead_lettered = self.failed = 0
         self.retried = self.yielded = self.tolerated = 0
@@ -288,6 +290,7 @@ class Processor:
         buried = self.properties.on_error == "dead_letter"
         if buried:
             await self._dead_letter(item, error, attempt)
+        self.refresh()
         self.tolerance.add(self)
         return Buried() if buried else SKIP
 
@@ -352,6 +355,7 @@ class Processor:
 
     def counts(self) -> NodeCounts:
         """Return the counters as they are now."""
+        self.refresh()
         rows = 0 if self.inlet is None else self.inlet.dropped
         return NodeCounts(
             state=self.state,
@@ -610,6 +614,10 @@ async def enter_inline(step: Step, stack: contextlib.AsyncExitStack) -> Any:
     elif hasattr(type(instance), "__enter__"):
         stack.enter_context(instance)
     return instance
+
+
+def _nothing() -> None:
+    """Be the `refresh` of a node whose loop keeps the counters itself."""
 
 
 def _no_step(item: Any) -> Any:

@@ -20,6 +20,7 @@ VERBS = {
     "graph": "Draw a graph, offline.",
     "list": "List the registered steps with their arguments.",
     "schema": "Print the JSON Schema of the graph document.",
+    "replay": "Send dead letters back to the node where they failed.",
     "completion": "Print the completion script for a shell.",
 }
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TextIO, cast
 
+from pipelines.steps.files.sharing import is_at, lock, unlock
+
 __all__ = ["STANDARD", "Writer", "open_to_read", "read_encoding"]
 
 #: The path that means standard input or standard output.
@@ -52,19 +54,24 @@ class Writer:
         mode: Literal["write", "append"],
         flush: bool,
         encoding: str = "utf-8",
+        shared: bool = False,
     ) -> None:
         if mode not in ("write", "append"):
             raise ValueError(f"mode is 'write' or 'append', not {mode!r}")
         self._path = path
         self._append = mode == "append"
-        self._flush = flush
+        self._flush = flush or shared
         self._encoding = encoding
+        self._shared = shared and str(path) != STANDARD
 
     def __enter__(self) -> Self:
-        self._file = _open_to_write(
-            self._path, append=self._append, encoding=self._encoding, errors=self._errors
-        )
+        self._file = self._open(append=self._append)
         return self
+
+    def _open(self, *, append: bool) -> TextIO:
+        return _open_to_write(
+            self._path, append=append, encoding=self._encoding, errors=self._errors
+        )
 
     def __exit__(
         self,
@@ -78,9 +85,23 @@ class Writer:
             self._file.flush()
 
     def _write(self, text: str) -> None:
-        self._file.write(text)
-        if self._flush:
-            self._file.flush()
+        if self._shared:
+            self._lock()
+        try:
+            self._file.write(text)
+            if self._flush:
+                self._file.flush()
+        finally:
+            if self._shared:
+                unlock(self._file)
+
+    def _lock(self) -> None:
+        """Keep others from replacing the file; open the new one where that has happened."""
+        lock(self._file)
+        while not is_at(self._file, self._path):
+            self._file.close()
+            self._file = self._open(append=True)
+            lock(self._file)
 
 
 def _open_to_write(path: str | Path, *, append: bool, encoding: str, errors: str) -> TextIO:
