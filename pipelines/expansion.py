@@ -45,7 +45,7 @@ class Expansion(Pool):
             watch = Watch(node)
         while True:
             if clock() > self.schedule.deadline:
-                await self.schedule.breathe()
+                await self.schedule.breath()
             if again := self.take_again():
                 place, item, attempt = again
             elif self.claim(1):
@@ -115,7 +115,8 @@ class Expansion(Pool):
         """Wait until `is_turn`."""
         while not self.is_turn(place):
             event = self._turns[place] = self.schedule.loop.create_future()
-            await self.schedule.wait(event)
+            self.schedule.pause()
+            await event
 
 
 class _Values:
@@ -145,7 +146,7 @@ class _Values:
                 if self._watch is not None:
                     self._watch.begin()
         if clock() > pool.schedule.deadline:
-            await pool.schedule.breathe()
+            await pool.schedule.breath()
 
     async def draw(self, iterator: Iterator[Any]) -> None:
         """Take all values of an iterator, as many at a time as there is room for."""
@@ -166,7 +167,7 @@ class _Values:
                 return
             pace.adapt(count, clock() - began)
             if clock() > pool.schedule.deadline:
-                await pool.schedule.breathe()
+                await pool.schedule.breath()
 
     async def flush(self) -> None:
         """Send on what is held, in its turn."""

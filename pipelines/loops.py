@@ -13,10 +13,8 @@ import itertools
 from collections.abc import AsyncIterable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from pipelines.edge import Outlet
 from pipelines.expansion import Expansion
 from pipelines.failure import SPECIAL
-from pipelines.inlet import Inlet
 from pipelines.pace import Pace, Watch
 from pipelines.pool import Calls, Offload
 from pipelines.processor import InputProcessor, Processor
@@ -65,45 +63,36 @@ def _is_bare(node: Processor) -> bool:
     )
 
 
-def _ready(inlet: Inlet, outlet: Outlet, schedule: Schedule, limit: int) -> int:
-    """Return how many items there are and have room, or 0 where only `_turn` can tell."""
-    if clock() > schedule.deadline:
+def _ready(first: Processor, last: Processor, limit: int) -> int:
+    """Return how many items there are and have room; 0 where `_obstacle` says what to wait for."""
+    inlet, outlet = first.inlet, last.outlet
+    assert inlet is not None
+    if clock() > first.schedule.deadline:
         return 0
     count = inlet.ready(limit)
-    room = outlet.room()
-    if count > room:
-        count = max(0, room)
     if inlet.gapped and inlet.gaps:
         count = inlet.run(count)
-    return min(limit, count)
+    room = outlet.room()
+    return max(0, min(count, room, limit))
 
 
-async def _turn(first: Processor, last: Processor, limit: int) -> int:
-    """Wait until there are items and room; return how many to take, or 0 at the end.
+def _obstacle(first: Processor, last: Processor, limit: int) -> asyncio.Future[None] | None:
+    """Return what to await before the next `_ready`, or `None` at the end.
 
-    Gap marks that stand before the items are passed on here, so that no loop meets one.
+    A function, not a coroutine that waits: one more frame between a task and what it waits for
+    costs at every switch. A gap mark that stands first is passed on here, so no loop meets one.
     """
     inlet, outlet, schedule = first.inlet, last.outlet, first.schedule
     assert inlet is not None
-    while True:
-        if clock() > schedule.deadline:
-            await schedule.breathe()
-        if not (count := inlet.ready(limit)):
-            if inlet.ended:
-                return 0
-            await first.starve()
-            continue
-        if (room := outlet.room()) <= 0:
-            if outlet.deserted:
-                return 0
-            await last.block()
-            continue
-        count = min(count, room, limit)
-        if inlet.gapped and inlet.gaps and not (count := inlet.run(count)):
-            inlet.pop_gap()
-            outlet.gap()
-            continue
-        return count
+    if clock() > schedule.deadline:
+        return schedule.breath()
+    if not inlet.ready(limit):
+        return None if inlet.ended else first.starve()
+    if outlet.room() <= 0:
+        return None if outlet.deserted else last.block()
+    inlet.pop_gap()
+    outlet.gap()
+    return schedule.now
 
 
 async def _serial(node: Processor) -> None:
@@ -113,9 +102,11 @@ async def _serial(node: Processor) -> None:
     pop = inlet.items.popleft
     pace = Pace()
     watch = Watch(node) if node.properties.timeout is not None else None
-    while count := (
-        _ready(inlet, outlet, node.schedule, pace.limit) or await _turn(node, node, pace.limit)
-    ):
+    while True:
+        while not (count := _ready(node, node, pace.limit)):
+            if (obstacle := _obstacle(node, node, pace.limit)) is None:
+                return None
+            await obstacle
         append = outlet.append
         began = clock()
         done = 0
@@ -156,14 +147,16 @@ async def _serial(node: Processor) -> None:
 async def _line(nodes: Sequence[Processor]) -> None:
     """Call each node's plain function with a run of items, then the next one's with the results."""
     first, last = nodes[0], nodes[-1]
-    inlet, outlet, schedule = first.inlet, last.outlet, first.schedule
+    inlet = first.inlet
     assert inlet is not None
     pace = Pace(most=256)
     for node in nodes:
         node.worked = node.worked or 0.0
-    while count := (
-        _ready(inlet, outlet, schedule, pace.limit) or await _turn(first, last, pace.limit)
-    ):
+    while True:
+        while not (count := _ready(first, last, pace.limit)):
+            if (obstacle := _obstacle(first, last, pace.limit)) is None:
+                return None
+            await obstacle
         began = clock()
         if polling := await _push(nodes, inlet.take(count)):
             return await _split(nodes, polling)

@@ -201,7 +201,7 @@ class Plumber:
         """
         if self._life is not None:
             raise RuntimeError("a Plumber runs its graph once: make another one to run it again")
-        self._schedule.loop = asyncio.get_running_loop()
+        self._schedule.start(asyncio.get_running_loop())
         self._life = Life(self._make_units(), self._schedule)
         self._began = clock()
         self._supervisor = self._schedule.loop.create_task(

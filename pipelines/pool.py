@@ -228,7 +228,8 @@ class Pool:
         event = self.schedule.loop.create_future()
         self._parked.append(event)
         try:
-            await self.schedule.wait(event)
+            self.schedule.pause()
+            await event
         finally:
             self._rousing = False
         return True
@@ -319,7 +320,7 @@ class Calls(Pool):
         pace = Pace()
         while True:
             if clock() > schedule.deadline:
-                await schedule.breathe()
+                await schedule.breath()
             if again := self.take_again():
                 await self._call_again(watch, *again)
                 continue
@@ -397,11 +398,11 @@ class Offload(Pool):
         self._most = 1 if single else 1000
 
     async def work(self, lane: int) -> None:
-        node, inlet = self.node, self.inlet
+        inlet = self.inlet
         pace = Pace(target=0.01, most=self._most)
         while True:
             if clock() > self.schedule.deadline:
-                await self.schedule.breathe()
+                await self.schedule.breath()
             if again := self.take_again():
                 place, item, attempt = again
                 await self._call(lane, [item], place, attempt)

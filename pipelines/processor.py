@@ -170,40 +170,38 @@ class Processor:
 
     # Waiting.
 
-    async def starve(self) -> None:
-        """Wait until the way in has something or has ended."""
+    def starve(self) -> asyncio.Future[None]:
+        """Return what to await until the way in has something or has ended."""
         inlet, schedule = self.inlet, self.schedule
         assert inlet is not None
         event = schedule.loop.create_future()
-        began, self.state = clock(), "waiting"
-        try:
-            if inlet.external:
-                inlet.arm(functools.partial(_set, event))
-                await event
-                return
-            inlet.arm(functools.partial(schedule.wake, event))
+        self.state = "waiting"
+        inlet.arm(functools.partial(self._fed, event, clock()))
+        if not inlet.external:
             schedule.pause()
-            await event
-        except asyncio.CancelledError:
-            if not inlet.external:
-                schedule.unpause(event)
-            raise
-        finally:
-            self.starved += clock() - began
-            self.state = "running"
+        return event
 
-    async def block(self) -> None:
-        """Wait until the way out has room or is deserted: the back-pressure."""
+    def _fed(self, event: asyncio.Future[None], began: float) -> None:
+        self.starved += clock() - began
+        self.state = "running"
+        assert self.inlet is not None
+        if not self.inlet.external:
+            self.schedule.wake(event)
+        elif not event.done():
+            event.set_result(None)
+
+    def block(self) -> asyncio.Future[None]:
+        """Return what to await until the way out has room or is deserted: the back-pressure."""
         event = self.schedule.loop.create_future()
-        began, self.state = clock(), "blocked"
-        wakeup = functools.partial(self.schedule.wake, event)
-        try:
-            self.outlet.arm(wakeup)
-            await self.schedule.wait(event)
-        finally:
-            self.outlet.disarm(wakeup)
-            self.blocked += clock() - began
-            self.state = "running"
+        self.state = "blocked"
+        self.outlet.arm(functools.partial(self._unblocked, event, clock()))
+        self.schedule.pause()
+        return event
+
+    def _unblocked(self, event: asyncio.Future[None], began: float) -> None:
+        self.blocked += clock() - began
+        self.state = "running"
+        self.schedule.wake(event)
 
     # What is no plain value.
 
@@ -541,14 +539,23 @@ class OutputQueue:
             if outlet.deserted:
                 node.end_put()
             elif node.task is asyncio.current_task():
-                await node.block()
+                await self._own_turn()
             else:
                 event = node.schedule.loop.create_future()
                 outlet.arm(functools.partial(_set, event))
                 await event
         self._send(item)
         if clock() > node.schedule.deadline:
-            await node.schedule.breathe()
+            await node.schedule.breath()
+
+    async def _own_turn(self) -> None:
+        """Wait for room in the step's own task, which may be cancelled to stop the step alone."""
+        event = self._node.block()
+        try:
+            await event
+        except asyncio.CancelledError:
+            self._node.schedule.unpause(event)
+            raise
 
     def put_nowait(self, item: Any) -> None:
         """Send an item on.

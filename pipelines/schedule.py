@@ -21,14 +21,15 @@ class Schedule:
     """One run's share of its event loop.
 
     Attributes:
-        deadline: `clock()` after which a node that has work left must `breathe`.
+        deadline: `clock()` after which a node that has work left must await its `breath`.
         on_stall: called once when every thread of execution waits for another.
     """
 
-    __slots__ = ("_granted", "_queue", "_waiting", "busy", "deadline", "loop", "on_stall")
+    __slots__ = ("_granted", "_queue", "_waiting", "busy", "deadline", "loop", "now", "on_stall")
 
-    #: The loop of the run; there is none before it starts.
+    #: The loop of the run, and a future that is done; there is none before it starts.
     loop: asyncio.AbstractEventLoop
+    now: asyncio.Future[None]
 
     def __init__(self, on_stall: Callable[[], None]) -> None:
         self.on_stall = on_stall
@@ -40,8 +41,14 @@ class Schedule:
         self._granted = False
         self._queue: deque[asyncio.Future[None]] = deque()
 
-    async def breathe(self) -> None:
-        """Let the loop turn if this turn's slice is used up; to be called when past `deadline`.
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to share out the time of the running `loop`."""
+        self.loop = loop
+        self.now = loop.create_future()
+        self.now.set_result(None)
+
+    def breath(self) -> asyncio.Future[None]:
+        """Return what to await past the `deadline`, so that the loop turns if it has to.
 
         The first call in a turn of the loop only finds that the deadline is an old one, and grants
         a fresh slice. Later ones queue, and one of the queue goes on per turn: a slice for each
@@ -49,11 +56,10 @@ class Schedule:
         """
         if not self._granted:
             self._grant()
-            return
+            return self.now
         turn = self.loop.create_future()
         self._queue.append(turn)
-        await turn
-        self.deadline = clock() + SLICE
+        return turn
 
     def _grant(self) -> None:
         self._granted = True
@@ -69,24 +75,15 @@ class Schedule:
                 self._grant()
                 return
 
-    async def wait(self, event: asyncio.Future[None]) -> None:
-        """Wait for an event that only another node can bring about, through `wake`."""
-        self.pause()
-        try:
-            await event
-        except asyncio.CancelledError:
-            self.unpause(event)
-            raise
-
     def pause(self) -> None:
-        """Count one thread of execution as waiting for another: the caller awaits an event next."""
+        """Count one thread of execution as waiting: it awaits what only `wake` brings about."""
         self._waiting += 1
         self.busy -= 1
         if not self.busy:
             self.on_stall()
 
     def unpause(self, event: asyncio.Future[None]) -> None:
-        """Count a thread of execution whose wait was cancelled as busy, unless `wake` has."""
+        """Count a thread of execution as busy that goes on although its wait was cancelled."""
         if event.cancelled():
             self._waiting -= 1
             self.busy += 1

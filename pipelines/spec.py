@@ -38,6 +38,7 @@ Location = Mapping[tuple[str | int, ...], tuple[int, int]]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d*)(ms|s|m|h)")
+_NUMBER = re.compile(r"(?:[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?|0o[0-7]+)$", re.ASCII)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
@@ -439,7 +440,11 @@ class GraphSpec:
         """Return the document as YAML, callables as ``module:qualname``; see `to_plain`."""
         import yaml
 
-        return yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True)
+        class Dumper(yaml.SafeDumper):
+            """Quotes also what only YAML 1.2 takes for a number, such as the text 1e5 or 08."""
+
+        Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("+-.0123456789"))
+        return yaml.dump(self.to_plain(), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart, input nodes drawn as stadiums."""
@@ -454,7 +459,7 @@ class GraphSpec:
 
     def fingerprint(self) -> str:
         """Return a short hash that is equal for graphs that do the same: a dead letter's graph."""
-        text = json.dumps(self.to_dict(), sort_keys=True, default=_stable_name)
+        text = json.dumps(_stable(self.to_dict()), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -480,6 +485,16 @@ def _reference(node: str, target: Any) -> str:
             f"node {node!r}: {target!r} has no importable name; define it at the top of a module"
         )
     return f"{module}:{name}"
+
+
+def _stable(value: Any) -> Any:
+    """Return a value as JSON can hold it, with keys that can be sorted."""
+    if isinstance(value, Mapping):
+        return {str(key): _stable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stable(each) for each in value]
+    plain = value is None or isinstance(value, str | int | float)
+    return value if plain else _stable_name(value)
 
 
 def _stable_name(value: object) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.errors import Problem, shorten
+from pipelines.errors import Problem
 from pipelines.places import Branch, Findings, Place, Places
 from pipelines.registry import did_you_mean
 
@@ -258,18 +258,18 @@ class _Builder:
         return self._root.value
 
     def _scalar(self, event: ScalarEvent) -> None:
-        place, value, merge = _place(event), event.value, False
+        place, value = _place(event), event.value
+        plain = event.implicit[0] and not event.tag
         if event.tag:
             self._refuse_tag(event.tag, place)
-        elif event.implicit[0]:
-            merge = value == "<<"
+        elif plain:
             try:
                 value = scalar(value)
             except ValueError:
                 self._note("bad-number", "the number has too many digits.", place, "Quote it.")
         if event.anchor:
             self._anchors[event.anchor] = _Node(value, place)
-        self._complete(value, place, 1, 0, merge)
+        self._complete(value, place, 1, 0, event.value if plain else None)
 
     def _begin(self, event: Any, value: Any) -> None:
         place = _place(event)
@@ -322,16 +322,26 @@ class _Builder:
             raise self._stop("several-documents", what, _place(event), hint)
 
     def _complete(
-        self, value: Any, place: Place | Branch, size: int, depth: int, merge: bool = False
+        self,
+        value: Any,
+        place: Place | Branch,
+        size: int,
+        depth: int,
+        plain: str | None = None,
     ) -> None:
-        """Put a finished value where it belongs: top, list, key of a mapping, or a key's value."""
+        """Put a finished value where it belongs: top, list, key of a mapping, or a key's value.
+
+        Args:
+            value, place, size, depth: as of a `_Node`.
+            plain: a scalar without quotes, as it is written.
+        """
         if not self._open:
             self._root = _Node(value, place)
             return
         owner = self._open[-1]
         if owner.key is _NO_KEY and isinstance(owner.value, dict):
             owner.key_place = place.start if isinstance(place, Branch) else place
-            owner.key = _MERGE if merge else self._key(owner, value)
+            owner.key = _MERGE if plain == "<<" else self._key(owner, value, plain)
             return
         owner.size += size
         if depth >= owner.depth:
@@ -350,10 +360,10 @@ class _Builder:
             owner.value[key] = value
             owner.places[key] = (owner.key_place, place)
 
-    def _key(self, owner: _Open, key: Any) -> Any:
+    def _key(self, owner: _Open, key: Any, plain: str | None) -> Any:
         """Return the key, or `_BAD_KEY` where it can't be used."""
         if not isinstance(key, str):
-            what, hint = _bad_key(key)
+            what, hint = _bad_key(key, plain or "null")
             self._note("key-not-text", what, owner.key_place, hint)
             return _BAD_KEY
         if key in owner.value:
@@ -367,7 +377,7 @@ class _Builder:
         """Add the keys of a `<<` value, a mapping or a list of them, that `into` does not say."""
         parts = [(source.value, source.place)]
         if isinstance(source.value, list) and isinstance(source.place, Branch):
-            parts = [(source.value[index], place) for index, place in source.place]
+            parts = [(source.value[int(index)], place) for index, place in source.place]
         for data, branch in parts:
             if not isinstance(data, dict) or not isinstance(branch, Branch):
                 place = branch.start if isinstance(branch, Branch) else branch
@@ -397,15 +407,12 @@ def _place(event: Event) -> Place:
     return mark.line + 1, mark.column + 1
 
 
-def _bad_key(key: Any) -> tuple[str, str]:
+def _bad_key(key: Any, written: str) -> tuple[str, str]:
     if isinstance(key, dict | list):
         kind = "list" if isinstance(key, list) else "mapping"
         return f"a {kind} can't be a key; keys are text.", "Quote it if it is meant as text."
-    if key is None or isinstance(key, bool):
-        kind, shown = ("empty", "null") if key is None else ("a boolean", str(key).lower())
-    else:
-        kind, shown = "a number", shorten(key, 40)
-    return f"the key {shown} is {kind}; keys are text.", f'Quote it: "{shown}".'
+    kind = "nothing" if key is None else "a boolean" if isinstance(key, bool) else "a number"
+    return f"the key {written} is {kind}; keys are text.", f'Quote it: "{written}".'
 
 
 def _events(text: str, findings: Findings) -> Iterator[Event]:
