@@ -44,7 +44,7 @@ class Expansion(Pool):
         if node.shape.is_async and node.properties.timeout is not None:
             watch = Watch(node)
         while True:
-            if clock() > self.schedule.deadline:
+            while clock() > self.schedule.deadline:
                 await self.schedule.breath()
             if again := self.take_again():
                 place, item, attempt = again
@@ -145,7 +145,7 @@ class _Values:
                 await self.flush()
                 if self._watch is not None:
                     self._watch.begin()
-        if clock() > pool.schedule.deadline:
+        while clock() > pool.schedule.deadline:
             await pool.schedule.breath()
 
     async def draw(self, iterator: Iterator[Any]) -> None:
@@ -166,7 +166,7 @@ class _Values:
             if len(values) < count:
                 return
             pace.adapt(count, clock() - began)
-            if clock() > pool.schedule.deadline:
+            while clock() > pool.schedule.deadline:
                 await pool.schedule.breath()
 
     async def flush(self) -> None:

@@ -208,7 +208,7 @@ class JoinInlet(Inlet):
 
     """
 
-    __slots__ = ("_dropped", "_filled", "_gaps", "_node", "_on_missing")
+    __slots__ = ("_dropped", "_filled", "_gaps", "_missing", "_node", "_on_missing", "_open")
 
     def __init__(self, edges: Sequence[Edge], node: str, on_missing: str | None) -> None:
         super().__init__(edges)
@@ -216,6 +216,8 @@ class JoinInlet(Inlet):
         self._dropped = 0
         self._filled = 0
         self._gaps = 0
+        self._missing = 0
+        self._open = len(self.edges)
         self._node = node
         self._on_missing = on_missing
 
@@ -319,8 +321,20 @@ class JoinInlet(Inlet):
         self.items.popleft()
         self._gaps -= 1
 
+    def arm(self, wakeup: Wakeup) -> None:
+        super().arm(wakeup)
+        self._missing = sum(edge.hungry for edge in self.edges)
+
     def arrived(self) -> None:
-        if self.ready(1) or any(edge.closed for edge in self.edges):
+        # Counted, not looked up: with a thousand edges each would look at all the others.
+        self._missing -= 1
+        if self._missing <= 0 or self._open < len(self.edges):
+            self._ring()
+
+    def ending(self) -> None:
+        self._open -= 1
+        waits_for_all = self._on_missing in (None, "fail")
+        if not self._open or not waits_for_all or any(edge.items for edge in self.edges):
             self._ring()
 
 

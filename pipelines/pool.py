@@ -319,7 +319,7 @@ class Calls(Pool):
         me = object()
         pace = Pace()
         while True:
-            if clock() > schedule.deadline:
+            while clock() > schedule.deadline:
                 await schedule.breath()
             if again := self.take_again():
                 await self._call_again(watch, *again)
@@ -401,7 +401,7 @@ class Offload(Pool):
         inlet = self.inlet
         pace = Pace(target=0.01, most=self._most)
         while True:
-            if clock() > self.schedule.deadline:
+            while clock() > self.schedule.deadline:
                 await self.schedule.breath()
             if again := self.take_again():
                 place, item, attempt = again

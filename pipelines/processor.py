@@ -545,7 +545,7 @@ class OutputQueue:
                 outlet.arm(functools.partial(_set, event))
                 await event
         self._send(item)
-        if clock() > node.schedule.deadline:
+        while clock() > node.schedule.deadline:
             await node.schedule.breath()
 
     async def _own_turn(self) -> None:

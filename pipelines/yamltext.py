@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.errors import Problem
 from pipelines.places import Branch, Findings, Place, Places
-from pipelines.registry import did_you_mean
+from pipelines.registry import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from yaml.events import AliasEvent, Event, ScalarEvent
@@ -82,10 +82,8 @@ def read_file(path: str | os.PathLike[str], findings: Findings) -> str | None:
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode("utf-8", "replace")
         line, column = _line_column(before, len(before))
-        what = f"the byte 0x{error.object[error.start]:02x} is no UTF-8 text"
-        findings.put(
-            _fault(findings, "bad-encoding", what, line, column, "Save the file as UTF-8.")
-        )
+        what, hint = f"the byte 0x{error.object[error.start]:02x} is no UTF-8.", "Save it as UTF-8."
+        findings.put(_fault(findings, "bad-encoding", what, line, column, hint))
     except (OSError, ValueError) as error:
         findings.add("unreadable-file", *_why_unreadable(FilePath(path), error))
     return None
@@ -93,18 +91,25 @@ def read_file(path: str | os.PathLike[str], findings: Findings) -> str | None:
 
 def _too_large(findings: Findings) -> Problem:
     what = f"the text has more than {MAX_BYTES // 2**20} MB."
-    return _fault(findings, "too-large", what, None, None, "Name a graph file.")
+    return _fault(findings, "too-large", what, None, None, "Keep data in files of their own.")
 
 
 def _why_unreadable(path: FilePath, error: Exception) -> tuple[str, tuple[()], str]:
     if isinstance(error, FileNotFoundError):
-        near = path.parent.iterdir() if path.parent.is_dir() else ()
-        guess = did_you_mean(path.name, [each.name for each in near])
-        return "no such file.", (), guess if guess.startswith("Did") else "Check the path."
+        guess = nearest(path.name, _names_in(path.parent))
+        hint = f"Did you mean {guess!r}?" if guess else "Check the path."
+        return "no such file.", (), hint
     if isinstance(error, IsADirectoryError):
         return "this is a directory.", (), "Name a graph file in it."
     reason = getattr(error, "strerror", None) or str(error)
     return f"the file can't be read: {reason}.", (), "Check its permissions."
+
+
+def _names_in(folder: FilePath) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def read_text(text: str, findings: Findings, *, aliases: bool = True) -> Any:
@@ -159,11 +164,13 @@ def _read_json(text: str, findings: Findings, malformed: _Malformed) -> Any:
     if not named_json and text.lstrip()[:1] not in ("{", "["):
         raise malformed
     try:
-        return json.loads(
+        data = json.loads(
             text,
             object_pairs_hook=lambda pairs: _json_mapping(pairs, findings),
             parse_constant=lambda name: _no_json_constant(name, findings),
         )
+        _check_json_depth(data, findings)
+        return data
     except json.JSONDecodeError as error:
         if not named_json:
             raise malformed from None
@@ -186,6 +193,15 @@ def _json_mapping(pairs: list[tuple[str, Any]], findings: Findings) -> dict[str,
 
 def _no_json_constant(name: str, findings: Findings) -> None:
     findings.add("syntax", f"{name} is no JSON.", (), "Write a number, or null.")
+
+
+def _check_json_depth(data: Any, findings: Findings) -> None:
+    level = [data]
+    for _ in range(MAX_DEPTH + 1):
+        owners = [each for each in level if isinstance(each, dict | list)]
+        level = [m for each in owners for m in (each.values() if isinstance(each, dict) else each)]
+    if level:
+        raise _Refused(_too_deep(findings, 1, 1))
 
 
 def _too_deep(findings: Findings, line: int, column: int) -> Problem:
