@@ -271,11 +271,12 @@ class Outlet:
         self.roomier()
 
     def close(self) -> None:
-        """End the stream behind its last item: doomsday for every edge."""
+        """End the stream behind its last item, once: doomsday for every edge."""
         for edge in self.edges:
-            edge.closed = True
-            edge.hungry = False
-            edge.inlet.ending()
+            if not edge.closed:
+                edge.closed = True
+                edge.hungry = False
+                edge.inlet.ending()
 
 
 def _sender(accepts: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
