@@ -150,11 +150,16 @@ class Executor(abc.ABC):
         A call that takes longer than `timeout` seconds, a worker that dies and an item that can't
         travel are outcomes too: a `Failure` for each item of the chunk that they concern.
         """
+        try:
+            await self._prepare(lane)
+        except Exception as error:
+            return [Failure(error)] * len(chunk), 0.0
         answer = self.lanes[lane].submit(functools.partial(self._call, lane, chunk))
         done, _ = await asyncio.wait([answer], timeout=timeout)
         if done:
             return answer.result()  # type: ignore[no-any-return]
         assert timeout is not None
+        answer.add_done_callback(lambda late: late.cancelled() or late.exception())
         self._give_up(lane)
         failure = Failure(TimeoutError(f"the call took longer than {timeout:g} s"))
         return [failure] * len(chunk), timeout
@@ -174,6 +179,10 @@ class Executor(abc.ABC):
 
     @abc.abstractmethod
     async def _enter(self) -> None: ...
+
+    @abc.abstractmethod
+    async def _prepare(self, lane: int) -> None:
+        """Make the lane ready for a call, in time that no time-out counts."""
 
     @abc.abstractmethod
     def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
@@ -197,6 +206,9 @@ class ThreadExecutor(Executor):
 
     async def _enter(self) -> None:
         self._bound = await self.lanes[0].submit(lambda: enter_step(self.step, self._stack))
+
+    async def _prepare(self, lane: int) -> None:
+        """Do nothing: a thread is always ready."""
 
     def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
         assert self._bound is not None
@@ -223,15 +235,23 @@ class ProcessExecutor(Executor):
     def __init__(self, node: str, step: Step, size: int) -> None:
         super().__init__(node, step, size)
         self._workers = [_Worker(node, step) for _ in range(size)]
+        self._killed: set[int] = set()
 
     async def _enter(self) -> None:
         # The others start when they are first needed; one tells whether the step can start at all.
         await self.lanes[0].submit(self._workers[0].start)
 
+    async def _prepare(self, lane: int) -> None:
+        if not self._workers[lane].started or lane in self._killed:
+            # In its thread, so behind the call that finds its worker killed.
+            await self.lanes[lane].submit(self._workers[lane].start)
+            self._killed.discard(lane)
+
     def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
         return self._workers[lane].exchange(chunk)
 
     def _give_up(self, lane: int) -> None:
+        self._killed.add(lane)
         self._workers[lane].kill()
 
     async def _exit(self, error: BaseException | None) -> None:
@@ -269,6 +289,11 @@ class _Worker:
         self._pipe: Connection | None = None
         #: Whether a chunk is under way.
         self.calling = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the process runs, as far as is known."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start the process and wait until it has entered the step; does nothing if it runs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, final
@@ -98,8 +99,18 @@ def _retryable(error: BaseException, names: tuple[str, ...]) -> bool:
     """Tell whether an error's class, or one that it derives from, is among the names."""
     if not names:
         return True
-    classes = type(error).__mro__
-    return any(c.__name__ in names or f"{c.__module__}.{c.__qualname__}" in names for c in classes)
+    simple = {cls.__name__ for cls in type(error).__mro__}
+    return any(name in simple or isinstance(error, _class_at(name)) for name in names)
+
+
+def _class_at(name: str) -> type | tuple[()]:
+    """Return the class at ``module.Class`` or ``module:Class``, if the module is loaded at all.
+
+    Where it is not, no error of its class can have been raised.
+    """
+    module, _, cls = name.replace(":", ".").rpartition(".")
+    found = getattr(sys.modules.get(module), cls, None)
+    return found if isinstance(found, type) else ()
 
 
 def misused(outcome: Any) -> TypeError:

@@ -147,8 +147,7 @@ class Inlet:
     def abandon(self) -> None:
         """Give up all that is and will be sent here, and let those who wait to send go on."""
         for edge in self.edges:
-            if not edge.closed:
-                edge.outlet.abandon(edge)
+            edge.outlet.abandon(edge)
 
 
 class MergeInlet(Inlet):

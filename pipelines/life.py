@@ -23,7 +23,7 @@ class Unit:
 
     def __init__(self, nodes: Sequence[Processor]) -> None:
         self.nodes = tuple(nodes)
-        self.task: asyncio.Task[None]
+        self.task: asyncio.Task[None] | None = None
         #: Set when its nodes may exit after a failure: those behind it have.
         self.turn = asyncio.Event()
         self.looping = True
@@ -61,13 +61,17 @@ class Life:
 
     async def run(self) -> None:
         """Start all units and wait for their end; a cancellation aborts, and is waited out."""
+        if self.error is not None:
+            return  # aborted before it began
         self._schedule.busy += len(self.units)
-        for unit in self.units:
-            unit.task = asyncio.create_task(self._live(unit), name=f"pipelines: {unit.title}")
+        tasks = [
+            asyncio.create_task(self._live(unit), name=f"pipelines: {unit.title}")
+            for unit in self.units
+        ]
         await self.outlast(self._loops_over.wait)
-        for unit in reversed(self.units):
+        for unit, task in zip(reversed(self.units), reversed(tasks), strict=True):
             unit.turn.set()
-            await self.outlast(functools.partial(asyncio.wait, [unit.task]))
+            await self.outlast(functools.partial(asyncio.wait, [task]))
 
     def abort(self, error: BaseException) -> None:
         """End the run with an error; the first one counts."""
@@ -75,11 +79,14 @@ class Life:
             return
         self.error = error
         for unit in self.units:
-            if unit.looping:
+            if unit.looping and unit.task is not None:
                 unit.task.cancel()
 
     async def _live(self, unit: Unit) -> None:
+        unit.task = asyncio.current_task()
         try:
+            if self.error is not None:
+                raise asyncio.CancelledError  # aborted before this unit's turn to start
             await self._enter(unit)
             await loops.run(unit.nodes)
             unit.looping = False  # from here on an abort lets it exit in peace
@@ -133,7 +140,7 @@ class Life:
             if isinstance(node, InputProcessor):
                 node.end()
             if isinstance(node.inlet, SourceInlet) and node.inlet.error is not None:
-                self._note(node.inlet.error)
+                self._note(node.inlet.error)  # of a generator that was closed
 
     def _loop_ended(self) -> None:
         self._looping -= 1
@@ -142,8 +149,10 @@ class Life:
 
     def _note(self, error: BaseException) -> None:
         """Keep a failure that came after the one that ended the run."""
+        if error in (self.error, getattr(self.error, "cause", None)):
+            return
         logger.error("%s", error)
-        if self.error is not None and self.error is not error:
+        if self.error is not None:
             self.error.add_note(f"Then {error}")
 
     async def outlast(self, wait: Callable[[], Awaitable[object]]) -> None:

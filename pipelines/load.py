@@ -185,7 +185,7 @@ def _override(document: Any, override: str, findings: Findings) -> Any:
         found = error.problems[0]
         findings.put(Problem("bad-override", f"--set {override}: {found.message}", hint=found.hint))
         return document
-    findings.moved[path] = f"--set {override}"
+    findings.moved[_changed(document, path)] = f"--set {override}"
     return changed
 
 
@@ -219,6 +219,15 @@ def _existing(parts: list[str], document: Mapping[str, Any]) -> Path:
         if (name := ".".join(rest[:length])) in names:
             return (section, name, *rest[length:])
     raise LookupError(f"no node is named {rest[0]!r}.", did_you_mean(rest[0], map(str, names)))
+
+
+def _changed(document: Any, path: Path) -> Path:
+    """Return how far `path` led before: what is made on the way comes from the override too."""
+    for length, part in enumerate(path):
+        if not isinstance(document, Mapping) or part not in document:
+            return path[: length + 1]
+        document = document[part]
+    return path
 
 
 def _with(value: Any, path: Path, new: Any) -> Any:

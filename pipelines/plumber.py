@@ -108,8 +108,13 @@ class Plumber:
         tolerance = Tolerance(self.spec.runtime.max_failures)
         processors: dict[str, Processor] = {}
         for name, spec in self.spec.nodes.items():
+            properties = self.spec.properties(name)
+            if not inbound[name]:
+                # A default is for items. A source that breaks must not just end for it.
+                own = spec.properties.on_error or "fail"
+                properties = dataclasses.replace(properties, on_error=own)
             common: dict[str, Any] = {
-                "properties": self.spec.properties(name),
+                "properties": properties,
                 "target": self._graph.targets.get(name),
                 "inlet": self._make_inlet(name, inbound[name]),
                 "outlet": Outlet(outbound[name]),
@@ -293,6 +298,7 @@ class Plumber:
             if isinstance(node, InputProcessor):
                 node.hold_open()
         self.create_pipeline()
+        self._joined = True  # leaving the block does
         return self
 
     async def __aexit__(
@@ -355,7 +361,7 @@ class Plumber:
         for reporter in self._reporters:
             with _forgiving(reporter):
                 reporter.finish(self.report)
-        if life.error is not None and not self._joined:
+        if isinstance(life.error, Exception) and not self._joined:
             logger.error("the run failed, and nobody waits for it: %s", life.error)
 
     def _reason(
@@ -371,6 +377,11 @@ class Plumber:
         """Compare what nodes sent with what others received: nothing may be lost silently."""
         done = [name for name, node in snapshot.nodes.items() if node.state == "done"]
         wrong = [name for name in done if snapshot.nodes[name].in_flight]
+        wrong += [
+            f"{edge} (ended, with items in its queue)"
+            for edge in self._edges.values()
+            if edge.qsize() and edge.target in done
+        ]
         for name, node in self._nodes.items():
             if node.inlet is None or not node.inlet.edges:
                 continue

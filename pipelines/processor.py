@@ -370,7 +370,7 @@ class Processor:
             starved=self.starved,
             blocked=self.blocked,
             busy=self.busy,
-            errors=self.tolerated,
+            errors=self.tolerated + self.retried,
             last_error=self.last_error,
         )
 
@@ -391,11 +391,13 @@ class InputProcessor(Processor):
         self.queue = OutputQueue(self)
         self._open = self.spec.target is None
         self._closed = asyncio.Event()
+        self._started = asyncio.Event()
         self._instance: Any = None
 
     async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
         if inspect.isclass(self.step.target):
-            self._instance = await enter_inline(self.step, stack)
+            self._instance = self.step.target(**self.spec.args)
+            await enter(self._instance, stack)
 
     @property
     def is_seed(self) -> bool:
@@ -435,7 +437,13 @@ class InputProcessor(Processor):
         self.inlet = SourceInlet(iterator, self.properties.buffer_size or 1, self._open)
         if self.stopping:
             self.inlet.stop()
+        self._started.set()
         return self.inlet
+
+    def drive(self, task: asyncio.Task[Any]) -> None:
+        """Be told of the task in which the step makes its items by itself."""
+        self.task = task
+        self._started.set()
 
     async def put(self, item: Any) -> None:
         """Add an item from outside, waiting while there is no room for it.
@@ -443,6 +451,7 @@ class InputProcessor(Processor):
         Raises:
             PipelinesError: the input has ended.
         """
+        await self._started.wait()
         if isinstance(self.inlet, SourceInlet):
             await self.inlet.put(item)
         elif self.stopping or self._closed.is_set():
@@ -493,6 +502,7 @@ class InputProcessor(Processor):
             self.inlet.items.clear()
             self.inlet.abandon()
         self.outlet.desert()
+        self._started.set()
 
     def stop(self) -> None:
         """Make no more items; what was made goes on."""
@@ -516,6 +526,11 @@ class InputProcessor(Processor):
             attempt = self.properties.retry.attempts
         outcome = await self.caught(None, error, attempt)
         if type(outcome) is not Again:
+            # The item that could not be made: what was made before it goes on, and ends there.
+            logger.warning("input node %r ends early: %s", self.name, self.last_error)
+            self.received += 1
+            self.account(None, outcome)
+            self.finished += 1
             return None
         await asyncio.sleep(outcome.seconds)
         return outcome.attempt
@@ -616,11 +631,16 @@ class _Closing:
 async def enter_inline(step: Step, stack: contextlib.AsyncExitStack) -> Any:
     """Construct and enter a step that is a class, in the event loop; return the instance."""
     instance = step.construct()
+    await enter(instance, stack)
+    return instance
+
+
+async def enter(instance: Any, stack: contextlib.AsyncExitStack) -> None:
+    """Enter an object that can be entered, in the event loop."""
     if hasattr(type(instance), "__aenter__"):
         await stack.enter_async_context(instance)
     elif hasattr(type(instance), "__enter__"):
         stack.enter_context(instance)
-    return instance
 
 
 def _nothing() -> None:

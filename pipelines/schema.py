@@ -330,7 +330,17 @@ def _such_as(fault: _Fault, value: Any = None) -> str:
         return f"Quote it: {str(value)!r}."
     if examples:
         return f"Write it like {' or '.join(examples)}."
-    return "Write true or false." if fault.expected == "boolean" else ""
+    first = fault.expected if isinstance(fault.expected, str) else fault.expected[0]
+    return _HINTS.get(first, "See what it is for with `plumber schema`.")
+
+
+_HINTS = {
+    "boolean": "Write true or false.",
+    "object": "Write a mapping, such as {key: value}.",
+    "array": "Write a list, such as [a, b].",
+    "integer": "Write a whole number.",
+    "string": "Write a text.",
+}
 
 
 _TYPES = {

@@ -105,7 +105,7 @@ async def _until_stopped(
     if source.stopping:
         body.close()
         return None
-    source.task = task
+    source.drive(task)
     try:
         await body
     except asyncio.CancelledError as error:
