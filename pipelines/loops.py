@@ -149,7 +149,8 @@ async def _line(nodes: Sequence[Processor]) -> None:
     first, last = nodes[0], nodes[-1]
     inlet = first.inlet
     assert inlet is not None
-    pace = Pace(most=256)
+    # Between its nodes a run lies in no queue, but is held to what their queues may hold.
+    pace = Pace(most=min([256, *(node.outlet.capacity() for node in nodes[:-1])]))
     for node in nodes:
         node.worked = node.worked or 0.0
     while True:

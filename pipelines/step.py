@@ -134,14 +134,14 @@ def resolve(name: str) -> Any:
     if ":" not in name:
         return steps.get(name)
     module_name, _, qualname = name.partition(":")
-    module = _import(module_name)
-    found: Any = module
+    found: Any = _import(module_name)
+    owner = module_name
     for part in qualname.split("."):
         if not hasattr(found, part):
             public = [each for each in dir(found) if not each.startswith("_")]
-            owner = module_name if found is module else f"{module_name}:{found.__qualname__}"
             raise LookupError(f"{owner!r} has no {part!r}. {did_you_mean(part, public)}".strip())
         found = getattr(found, part)
+        owner += f".{part}" if ":" in owner else f":{part}"
     return found
 
 
