@@ -69,11 +69,13 @@ def _ready(first: Processor, last: Processor, limit: int) -> int:
     assert inlet is not None
     if clock() > first.schedule.deadline:
         return 0
+    limit = min(limit, outlet.room())  # first: an iterator is asked for no more than has room
+    if limit <= 0:
+        return 0
     count = inlet.ready(limit)
     if inlet.gapped and inlet.gaps:
         count = inlet.run(count)
-    room = outlet.room()
-    return max(0, min(count, room, limit))
+    return min(count, limit)
 
 
 def _obstacle(first: Processor, last: Processor, limit: int) -> asyncio.Future[None] | None:
@@ -86,10 +88,14 @@ def _obstacle(first: Processor, last: Processor, limit: int) -> asyncio.Future[N
     assert inlet is not None
     if clock() > schedule.deadline:
         return schedule.breath()
-    if not inlet.ready(limit):
-        return None if inlet.ended else first.starve()
-    if outlet.room() <= 0:
+    if inlet.ended:
+        return None
+    if (room := outlet.room()) <= 0:
         return None if outlet.deserted else last.block()
+    if not inlet.ready(min(limit, room)):
+        return None if inlet.ended else first.starve()
+    if not inlet.gaps:
+        return schedule.now  # an iterator that had nothing before has something
     inlet.pop_gap()
     outlet.gap()
     return schedule.now
