@@ -163,7 +163,9 @@ class _Check:
             self._findings.add("missing-step", what, view.path, hint, at_key=True)
         if view.target is not None and name not in self._doubts.calls:
             self._check_call(view)
-        if not view.vague and not self._doubts.defaults and name not in self._doubts.options:
+        if self._doubts.defaults or name in self._doubts.options:
+            return
+        if view.sources or not view.vague:
             check_options(view, self._dead_letter, self._said, self._findings)
 
     def _check_call(self, view: NodeView) -> None:

@@ -223,11 +223,15 @@ def _existing(parts: list[str], document: Mapping[str, Any]) -> Path:
 
 def _changed(document: Any, path: Path) -> Path:
     """Return how far `path` led before: what is made on the way comes from the override too."""
-    for length, part in enumerate(path):
-        if not isinstance(document, Mapping) or part not in document:
-            return path[: length + 1]
+    led: Path = ()
+    for key in path:
+        in_list = isinstance(document, list | tuple) and str(key).isdecimal()
+        part = int(key) if in_list else key
+        if not in_list and (not isinstance(document, Mapping) or part not in document):
+            return (*led, part)
         document = document[part]
-    return path
+        led = (*led, part)
+    return led
 
 
 def _with(value: Any, path: Path, new: Any) -> Any:

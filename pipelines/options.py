@@ -131,7 +131,7 @@ def _no_effect(view: NodeView) -> Iterator[Clash]:
     if own.batch is not None and not view.sources:
         what = "an input node takes no items, so it can't batch them."
         yield Clash("batch-on-input", what, "Put batch on the next node.", "batch")
-    if own.join is not None and not _is_join(view):
+    if own.join is not None and not _is_join(view) and not view.vague:
         what, hint = "join has no effect: this node does not pair several inputs.", "Remove it."
         yield Clash("no-effect", what, hint, "join", "warning")
     if (own.concurrency or 1) > 1 and (not view.sources or _inline_sync(view)):

@@ -97,7 +97,7 @@ def check_arguments(view: NodeView, findings: Findings, known: dict[object, list
     if key not in known:
         known[key] = list(_compare(view, call))
     for misfit in known[key]:
-        if misfit.kind == "unknown" or not view.vague:
+        if misfit.kind != "missing" or not view.vague:
             _note(misfit, view, call.positional, findings)
 
 

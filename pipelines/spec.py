@@ -437,14 +437,21 @@ class GraphSpec:
         return document
 
     def to_yaml(self) -> str:
-        """Return the document as YAML, callables as ``module:qualname``; see `to_plain`."""
+        """Return the document as YAML, callables as ``module:qualname``; see `to_plain`.
+
+        Text in args that `load` would take for a variable is escaped: ``$$`` is a plain dollar.
+        """
         import yaml
 
         class Dumper(yaml.SafeDumper):
             """Quotes also what only YAML 1.2 takes for a number, such as the text 1e5 or 08."""
 
         Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("+-.0123456789"))
-        return yaml.dump(self.to_plain(), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+        document = self.to_plain()
+        for node in (*document["nodes"].values(), document.get("dead_letter", {})):
+            if "args" in node:
+                node["args"] = _escaped(node["args"])
+        return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart, input nodes drawn as stadiums."""
@@ -485,6 +492,14 @@ def _reference(node: str, target: Any) -> str:
             f"node {node!r}: {target!r} has no importable name; define it at the top of a module"
         )
     return f"{module}:{name}"
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("$", "$$") if "$$" in value or "${" in value else value
+    if isinstance(value, Mapping):
+        return {key: _escaped(each) for key, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _stable(value: Any) -> Any:
