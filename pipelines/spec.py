@@ -35,7 +35,7 @@ __all__ = [
 #: A path into the document -> its 1-based (line, column) in the file it was read from.
 Location = Mapping[tuple[str | int, ...], tuple[int, int]]
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}  # in ms, so that all are exact
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d*)(ms|s|m|h)")
 _NUMBER = re.compile(r"(?:[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?|0o[0-7]+)$", re.ASCII)
@@ -52,7 +52,7 @@ def parse_duration(value: float | str) -> float:
         match = _DURATION.fullmatch(value.strip())
         if match is None:
             raise ValueError(f"{value!r} is no duration; write 500ms, 10s, 5m or 1h")
-        return float(match[1]) * _UNITS[match[2]]
+        return float(match[1]) * _UNITS[match[2]] / 1000
     return float(value)
 
 
@@ -60,7 +60,7 @@ def format_duration(seconds: float) -> str:
     """Return `seconds` in the largest unit that keeps it exact: ``0.5`` -> ``500ms``."""
     for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
+            return f"{seconds / size:.12g}{unit}"
     text = f"{seconds * 1000:.12g}"
     return f"{text}ms" if "e" not in text else f"{seconds}s"
 
@@ -74,7 +74,7 @@ def parse_rate(value: str) -> Rate:
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or float(match[1]) <= 0 or match[2] == "0":
         raise ValueError(f"{value!r} is no rate; write 20/s or 100/m")
-    return Rate(float(match[1]), (int(match[2] or 1)) * _UNITS[match[3]])
+    return Rate(float(match[1]), int(match[2] or 1) * _UNITS[match[3]] / 1000)
 
 
 def parse_share(value: int | str) -> int | float:
@@ -99,7 +99,8 @@ class Rate:
     per: float
 
     def __str__(self) -> str:
-        return f"{self.count:g}/{format_duration(self.per).removeprefix('1')}"
+        per = format_duration(self.per)
+        return f"{self.count:.12g}/{per[1:] if per[1:] in _UNITS else per}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +346,7 @@ class Runtime:
         if self.shutdown_timeout != Runtime().shutdown_timeout:
             said["shutdown_timeout"] = format_duration(self.shutdown_timeout)
         if isinstance(self.max_failures, float):
-            said["max_failures"] = f"{self.max_failures * 100:g}%"
+            said["max_failures"] = f"{self.max_failures * 100:.12g}%"
         elif self.max_failures is not None:
             said["max_failures"] = self.max_failures
         return said
