@@ -100,7 +100,8 @@ class Rate:
 
     def __str__(self) -> str:
         per = format_duration(self.per)
-        return f"{self.count:.12g}/{per[1:] if per[1:] in _UNITS else per}"
+        unit = next((unit for unit in _UNITS if per == f"1{unit}"), per)
+        return f"{self.count:.12g}/{unit}"
 
 
 @dataclass(frozen=True, slots=True)
