@@ -16,6 +16,7 @@ __all__ = [
     "ServerError",
     "StalledError",
     "StepError",
+    "describe",
     "shorten",
 ]
 
@@ -122,7 +123,7 @@ class StepError(PipelinesError):
         self.doing = doing
         what = f"{doing} {shorten(item)}" if doing == "on item" else doing
         tries = f" (attempt {attempt})" if attempt > 1 else ""
-        super().__init__(f"node {node!r} failed {what}{tries}: {_describe(cause)}")
+        super().__init__(f"node {node!r} failed {what}{tries}: {describe(cause)}")
         self.__cause__ = cause
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -147,8 +148,13 @@ class ServerError(PipelinesError):
     """The live server refused a request or could not be reached."""
 
 
-def _describe(error: BaseException) -> str:
-    text = str(error)
+def describe(error: BaseException) -> str:
+    """Return an error's class and text; ours speak for themselves, and any may fail to."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as raised:
+        return f"{name} (its text can't be shown: str() raised {type(raised).__name__})"
     if isinstance(error, PipelinesError):
         return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{name}: {text}" if text else name

@@ -20,14 +20,14 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from time import perf_counter as clock
 from types import TracebackType
 from typing import Any, final
 
-from pipelines.errors import ExecutorError, shorten
+from pipelines.errors import ExecutorError, describe, shorten
 from pipelines.step import Step
 
 __all__ = ["Executor", "Failure", "ProcessExecutor", "ThreadExecutor", "call_chunk", "processors"]
@@ -50,19 +50,34 @@ class Failure:
         self.error = error
 
 
+@final
+class Yielded:
+    """Stands in a chunk's outcomes for all values of a step that yields, and what it then raised."""
+
+    __slots__ = ("error", "values")
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.values: list[Any] = []
+        self.error: BaseException | None = None
+        try:
+            self.values.extend(values)
+        except (Exception, asyncio.CancelledError) as error:
+            self.error = error
+
+
 def processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def call_chunk(call: Callable[[Any], Any], chunk: Sequence[Any], yields: bool) -> Outcomes:
-    """Call a step with each item and return one outcome an item: a value (list) or a `Failure`."""
+    """Call a step with each item; return an outcome each: a value, `Yielded`, or a `Failure`."""
     outcomes: list[Any] = []
     began = clock()
     for item in chunk:
         try:
-            outcomes.append(list(call(item)) if yields else call(item))
-        except Exception as error:
+            outcomes.append(Yielded(call(item)) if yields else call(item))
+        except (Exception, asyncio.CancelledError) as error:
             outcomes.append(Failure(error))
     return outcomes, clock() - began
 
@@ -103,10 +118,15 @@ class Lane:
     def _work(self) -> None:
         while (job := self._inbox.get()) is not None:
             future, function = job
+            result: Any = None
+            error: BaseException | None = None
             try:
-                result, error = function(), None
+                result = function()
+            except StopIteration as raised:  # which no future takes
+                error = RuntimeError(f"the step raised {describe(raised)}")
+                error.__cause__ = raised
             except BaseException as raised:
-                result, error = None, raised
+                error = raised
             with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits then
                 self._loop.call_soon_threadsafe(_resolve, future, result, error)
 
@@ -346,7 +366,8 @@ class _Worker:
             held = f"{len(chunk)} item{'s' * (len(chunk) != 1)} in hand, first {shorten(chunk[0])}"
             fault = f"the worker process of node {self._node!r} {self._bury()} with {held}"
         except Exception as error:
-            fault = f"node {self._node!r}: a result can't travel from a worker process: {error}"
+            what = f"node {self._node!r}: a result can't travel from a worker process"
+            fault = f"{what}: {describe(error)}"
         finally:
             self.calling = False
         return [Failure(ExecutorError(fault))] * len(chunk), 0.0
@@ -355,7 +376,7 @@ class _Worker:
         """Find the items of a chunk that can't travel: the others are called all the same."""
         if len(chunk) == 1:
             what = f"node {self._node!r}: item {shorten(chunk[0])}"
-            fault = ExecutorError(f"{what} can't travel to a worker process: {error}")
+            fault = ExecutorError(f"{what} can't travel to a worker process: {describe(error)}")
             return [Failure(fault)], 0.0
         answers = [self.exchange([item]) for item in chunk]
         return [outcomes[0] for outcomes, _ in answers], sum(seconds for _, seconds in answers)
@@ -401,13 +422,16 @@ def _dump_step(node: str, step: Step) -> bytes:
         return pickle.dumps(step)
     except Exception as error:
         raise ExecutorError(
-            f"node {node!r}: its step or an argument can't travel to a worker process: {error}. "
+            f"node {node!r}: its step or an argument can't travel to a worker process: "
+            f"{describe(error)}. "
             "Use a function at the top of a module and plain arguments, or executor: thread."
         ) from error
 
 
 def _dump_error(error: BaseException | None) -> bytes:
-    request = pickle.dumps(("exit", RuntimeError(str(error))))
+    if error is None:
+        return pickle.dumps(("exit", None))
+    request = pickle.dumps(("exit", RuntimeError(describe(error))))
     with contextlib.suppress(Exception):
         whole = pickle.dumps(("exit", error))
         pickle.loads(whole)
@@ -445,30 +469,42 @@ def _serve(pipe: Connection) -> None:
 
 
 def _dump_outcomes(outcomes: list[Any], seconds: float) -> bytes:
-    if any(type(outcome) is Failure for outcome in outcomes):
-        outcomes = [_portable(each) if type(each) is Failure else each for each in outcomes]
+    outcomes = [_portable(each) if _has_failed(each) else each for each in outcomes]
     try:
         return pickle.dumps((outcomes, seconds), protocol=pickle.HIGHEST_PROTOCOL)
     except Exception:
         return pickle.dumps(([_portable(each) for each in outcomes], seconds))
 
 
+def _has_failed(outcome: Any) -> bool:
+    return type(outcome) in (Failure, Yielded) and outcome.error is not None
+
+
+def _portable_error(error: BaseException) -> BaseException:
+    """Return an error that survives the way back, or one that says the same, with its traceback."""
+    frames = error.__traceback__
+    text = "".join(traceback.format_tb(frames and frames.tb_next))
+    if text:
+        error.add_note(f"In the worker process:\n{text.rstrip()}")
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        stand_in = ExecutorError(describe(error))
+        stand_in.__notes__ = getattr(error, "__notes__", [])
+        return stand_in
+    return error
+
+
 def _portable(outcome: Any) -> Any:
-    """Return an outcome that survives the way back, an error with its traceback as a note."""
-    if type(outcome) is Failure:
-        frames = outcome.error.__traceback__
-        text = "".join(traceback.format_tb(frames and frames.tb_next))
-        if text:
-            outcome.error.add_note(f"In the worker process:\n{text.rstrip()}")
+    """Return an outcome that survives the way back, or the failure that it does not."""
+    if _has_failed(outcome):
+        outcome.error = _portable_error(outcome.error)
     try:
         pickle.loads(pickle.dumps(outcome))
     except Exception as error:
-        if type(outcome) is Failure:
-            lost = outcome.error
-            stand_in = ExecutorError(f"{type(lost).__name__}: {lost}")
-            stand_in.__notes__ = getattr(lost, "__notes__", [])
-            return Failure(stand_in)
         return Failure(
-            ExecutorError(f"result {shorten(outcome)} can't travel from a worker process: {error}")
+            ExecutorError(
+                f"result {shorten(outcome)} can't travel from a worker process: {describe(error)}"
+            )
         )
     return outcome

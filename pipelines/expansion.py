@@ -40,9 +40,7 @@ class Expansion(Pool):
 
     async def work(self, lane: int) -> None:
         node, inlet = self.node, self.inlet
-        watch = None
-        if node.shape.is_async and node.properties.timeout is not None:
-            watch = Watch(node)
+        watch = Watch.of(node.properties.timeout if node.shape.is_async else None)
         while True:
             while clock() > self.schedule.deadline:
                 await self.schedule.breath()
@@ -103,9 +101,10 @@ class Expansion(Pool):
         assert self.node.executor is not None
         timeout = self.node.properties.timeout
         (outcome,), _ = await self.node.executor.run(lane, [item], timeout)
-        if type(outcome) is Failure:
+        if type(outcome) is not Failure:
+            await values.draw(iter(outcome.values))
+        if outcome.error is not None:
             raise outcome.error
-        await values.draw(iter(outcome))
 
     def is_turn(self, place: int) -> bool:
         """Tell whether the values of the item at `place` may be sent on."""

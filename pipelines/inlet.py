@@ -147,7 +147,8 @@ class Inlet:
     def abandon(self) -> None:
         """Give up all that is and will be sent here, and let those who wait to send go on."""
         for edge in self.edges:
-            edge.outlet.abandon(edge)
+            if edge.items or not edge.closed:
+                edge.outlet.abandon(edge)
 
 
 class MergeInlet(Inlet):
@@ -369,7 +370,7 @@ class SourceInlet(Inlet):
         self.gapped = False
         self.items = deque()
         self.wanted = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._wakeup = None
         self._iterator = iterator
         self._maxsize = buffer_size
@@ -402,7 +403,7 @@ class SourceInlet(Inlet):
         self._pulling = True
         try:
             self.items.extend(islice(self._iterator, limit))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self.error = error
             self._exhausted = True
         else:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from pipelines import loops
-from pipelines.errors import PipelinesError
+from pipelines.errors import PipelinesError, describe
 from pipelines.inlet import SourceInlet
 from pipelines.processor import InputProcessor, Processor
 from pipelines.schedule import Schedule, clock
@@ -109,7 +109,7 @@ class Life:
 
     async def _end_well(self, unit: Unit) -> None:
         for node in unit.nodes:
-            if node.inlet is not None and not node.inlet.ended:
+            if node.inlet is not None:
                 node.inlet.abandon()
             node.tolerance.check(node)
             await node.exit(self.error)
@@ -151,9 +151,9 @@ class Life:
         """Keep a failure that came after the one that ended the run."""
         if error in (self.error, getattr(self.error, "cause", None)):
             return
-        logger.error("%s", error)
+        logger.error("%s", describe(error))
         if self.error is not None:
-            self.error.add_note(f"Then {error}")
+            self.error.add_note(f"Then {describe(error)}")
 
     async def outlast(self, wait: Callable[[], Awaitable[object]]) -> None:
         """Wait in spite of cancellations: they abort the run, but what ends must end in order."""

@@ -9,7 +9,6 @@ and those whose step yields, are in `pool`.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterable, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -107,7 +106,7 @@ async def _serial(node: Processor) -> None:
     assert inlet is not None
     pop = inlet.items.popleft
     pace = Pace()
-    watch = Watch(node) if node.properties.timeout is not None else None
+    watch = Watch.of(node.properties.timeout)
     while True:
         while not (count := _ready(node, node, pace.limit)):
             if (obstacle := _obstacle(node, node, pace.limit)) is None:
@@ -128,7 +127,7 @@ async def _serial(node: Processor) -> None:
                 try:
                     result = await call(item)
                 except (Exception, asyncio.CancelledError) as error:
-                    result = await node.insist(item, error if watch is None else watch.judge(error))
+                    result = await node.insist(item, error, watch)
                 if watch is not None:
                     watch.end()
                 if type(result) in SPECIAL:
@@ -241,7 +240,7 @@ async def _apply(
         _sort(node, items[position], outcome, results, waiting, is_last)
         position += 1
         outcomes = []
-        error = _map(node, itertools.islice(items, position, None), outcomes)
+        error = _map(node, items[position:], outcomes)
         node.received += len(outcomes)
         for item, outcome in zip(items[position:], outcomes, strict=False):
             _sort(node, item, outcome, results, waiting, is_last)
@@ -249,12 +248,15 @@ async def _apply(
     return waiting
 
 
-def _map(node: Processor, items: Iterable[Any], results: list[Any]) -> BaseException | None:
+def _map(node: Processor, items: Sequence[Any], results: list[Any]) -> BaseException | None:
     """Append the result of each item up to the first that raises; return what it raised."""
     try:
         results.extend(map(node.call, items))
     except BaseException as error:
         return error
+    if len(results) < len(items):
+        # A StopIteration looks to `map` like the end of the items.
+        return RuntimeError("the step raised StopIteration")
     return None
 
 
@@ -318,7 +320,8 @@ async def _together(schedule: Schedule, flows: Sequence[Coroutine[Any, Any, None
             for flow in flows:
                 group.create_task(one(flow))
     except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        first = errors.exceptions[0]
+        raise first from first.__cause__
 
 
 async def _run_source(source: InputProcessor, nodes: Sequence[Processor]) -> None:

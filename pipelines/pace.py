@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from pipelines.schedule import clock
 from pipelines.spec import Rate
-
-if TYPE_CHECKING:
-    from pipelines.processor import Processor
 
 __all__ = ["Pace", "Throttle", "Watch"]
 
@@ -58,10 +54,9 @@ class Watch:
 
     LOOKS = 8  # per time-out
 
-    def __init__(self, node: Processor) -> None:
-        assert node.properties.timeout is not None
-        self._timeout = node.properties.timeout
-        self._loop = node.schedule.loop
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._calls = 0
         self._calling = False
@@ -70,6 +65,11 @@ class Watch:
         self._timer = self._loop.call_later(self._timeout / self.LOOKS, self._look)
         assert self._task is not None
         self._task.add_done_callback(lambda _: self._timer.cancel())
+
+    @classmethod
+    def of(cls, timeout: float | None) -> Watch | None:
+        """Return a watch over the running task, if there is a time-out."""
+        return None if timeout is None else cls(timeout)
 
     def begin(self) -> None:
         """Be told that a call begins."""
@@ -84,6 +84,7 @@ class Watch:
 
     def judge(self, error: BaseException) -> BaseException:
         """Return the error of a call that raised: `TimeoutError` where it was ended from here."""
+        self._calling = False
         if self._expired and isinstance(error, asyncio.CancelledError):
             self._forgive()
             late = TimeoutError(f"the call took longer than {self._timeout:g} s")

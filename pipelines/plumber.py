@@ -191,7 +191,11 @@ class Plumber:
             seconds=clock() - self._began if self._began else 0.0,
             nodes={name: node.counts() for name, node in self._nodes.items()},
             edges={
-                link: EdgeCounts(edge.qsize(), edge.maxsize, edge.dropped)
+                link: EdgeCounts(
+                    size=0 if edge.abandoned else edge.qsize(),
+                    maxsize=edge.maxsize,
+                    dropped=edge.dropped + (edge.qsize() if edge.abandoned else 0),
+                )
                 for link, edge in self._edges.items()
             },
         )
@@ -380,7 +384,7 @@ class Plumber:
         wrong += [
             f"{edge} (ended, with items in its queue)"
             for edge in self._edges.values()
-            if edge.qsize() and edge.target in done
+            if edge.qsize() and edge.target in done and not edge.abandoned
         ]
         for name, node in self._nodes.items():
             if node.inlet is None or not node.inlet.edges:

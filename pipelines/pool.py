@@ -87,7 +87,8 @@ class Pool:
                 group.create_task(self._worker(0))
                 await self._all_gone()
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            first = errors.exceptions[0]
+            raise first from first.__cause__
         finally:
             self._not_idle()
             self._refresh()
@@ -314,8 +315,7 @@ class Calls(Pool):
         node, inlet, outlet, schedule = self.node, self.inlet, self.outlet, self.schedule
         call, pop, throttle = self._call, inlet.items.popleft, self.throttle
         batched = self.batched
-        timed = node.shape.is_async and node.properties.timeout is not None
-        watch = Watch(node) if timed else None
+        watch = Watch.of(node.properties.timeout if node.shape.is_async else None)
         me = object()
         pace = Pace()
         while True:

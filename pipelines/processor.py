@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mappin
 from typing import Any, cast
 
 from pipelines.edge import GAP, UNBOUNDED, Edge, Gap, Outlet
-from pipelines.errors import PipelinesError, StepError, shorten
+from pipelines.errors import PipelinesError, StepError, describe, shorten
 from pipelines.executor import (
     Executor,
     ProcessExecutor,
@@ -26,6 +26,7 @@ from pipelines.executor import (
 from pipelines.failure import SPECIAL, Again, Buried, Tolerance, again, misused
 from pipelines.inlet import Inlet, JoinInlet, SourceInlet
 from pipelines.metrics import NodeCounts, State
+from pipelines.pace import Watch
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import NodeSpec, Properties
 from pipelines.step import SKIP, Route, Shape, Skip, Step, is_iterable_source
@@ -154,8 +155,8 @@ class Processor:
         stack = self._stack.pop_all()
         try:
             await stack.__aexit__(*exc_info(error))
-        except Exception as raised:
-            if raised is not error:
+        except (Exception, asyncio.CancelledError) as raised:
+            if raised is not error and not (_cancelled() and not isinstance(raised, Exception)):
                 raise StepError(self.name, None, raised, doing="while closing") from raised
 
     async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
@@ -275,7 +276,7 @@ class Processor:
             raise error
         if isinstance(error, asyncio.CancelledError) and _cancelled():
             raise error
-        self.last_error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self.last_error = describe(error)
         size = self.weight(item)
         if (retry := again(self.properties.retry, error, attempt)) is not None:
             self.retried += size
@@ -298,7 +299,7 @@ class Processor:
             "node": self.name,
             "item": item,
             "args": dict(self.spec.args),
-            "error": f"{type(error).__name__}: {error}",
+            "error": describe(error),
             "traceback": "".join(traceback.format_exception(error)),
             "attempts": attempt,
             "time": time.time(),
@@ -310,17 +311,20 @@ class Processor:
             doing = f"and the dead letter of {shorten(item)} could not be written"
             raise StepError(self.name, item, fault, attempt=attempt, doing=doing) from error
 
-    async def insist(self, item: Any, error: BaseException) -> Any:
+    async def insist(self, item: Any, error: BaseException, watch: Watch | None = None) -> Any:
         """Return the outcome of an item whose call raised, after retries made in its place."""
         attempt = 1
+        error = error if watch is None else watch.judge(error)
         while type(outcome := await self.caught(item, error, attempt)) is Again:
             await asyncio.sleep(outcome.seconds)
             attempt = outcome.attempt
+            if watch is not None:
+                watch.begin()
             try:
                 result = self.call(item)
                 return await result if self.shape.is_async else result
             except (Exception, asyncio.CancelledError) as raised:
-                error = raised
+                error = raised if watch is None else watch.judge(raised)
         return outcome
 
     # Counters.

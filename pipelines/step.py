@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from pipelines.errors import describe
 from pipelines.registry import did_you_mean, steps
 
 __all__ = [
@@ -178,7 +179,12 @@ class Step:
 
     def construct(self) -> Any:
         """Return the object that is entered for the run: of a class its instance, else `None`."""
-        return self.target(**self.args) if self.shape.is_class else None
+        if not self.shape.is_class:
+            return None
+        try:
+            return self.target(**self.args)
+        except StopIteration as error:  # which a coroutine would make nameless
+            raise RuntimeError(f"the constructor raised {describe(error)}") from error
 
     def bind(self, instance: Any = None) -> Callable[[Any], Any]:
         """Return the one-argument callable, of `instance` where the step is a class."""
