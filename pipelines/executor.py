@@ -52,7 +52,7 @@ class Failure:
 
 @final
 class Yielded:
-    """Stands in a chunk's outcomes for all values of a step that yields, and what it then raised."""
+    """Stands in a chunk's outcomes for the values that a step yields, and what it then raised."""
 
     __slots__ = ("error", "values")
 
@@ -276,10 +276,17 @@ class ProcessExecutor(Executor):
 
     async def _exit(self, error: BaseException | None) -> None:
         for worker in self._workers:
-            if worker.calling:  # the run was cancelled in the middle of a call
+            if worker.calling:  # the run was cancelled in the middle of a call, or of a start
                 worker.kill()
         pairs = zip(self.lanes, self._workers, strict=True)
         stops = [lane.submit(functools.partial(worker.stop, error)) for lane, worker in pairs]
+        if error is not None and stops:
+            # After a failure an exit that hangs is not waited for.
+            await asyncio.wait(stops, timeout=self.patience)
+            for stop, worker in zip(stops, self._workers, strict=True):
+                if not stop.done():
+                    logger.warning("node %r: a worker hangs in its exit, and is killed", self.node)
+                    worker.kill()
         results = await asyncio.gather(*stops, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -307,7 +314,8 @@ class _Worker:
         self._step = step
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
-        #: Whether a chunk is under way.
+        self._doomed = False
+        #: Whether a chunk or the start is under way.
         self.calling = False
 
     @property
@@ -324,6 +332,13 @@ class _Worker:
         """
         if self._process is not None:
             return
+        self.calling, self._doomed = True, False
+        try:
+            self._start()
+        finally:
+            self.calling = False
+
+    def _start(self) -> None:
         available = multiprocessing.get_all_start_methods()
         method = "forkserver" if "forkserver" in available else "spawn"
         context = multiprocessing.get_context(method)
@@ -334,6 +349,8 @@ class _Worker:
             )
             process.start()
         self._process, self._pipe = process, pipe
+        if self._doomed:  # killed before there was a process to kill
+            self.kill()
         try:
             self._pipe.send_bytes(_dump_step(self._node, self._step))
             ready = pickle.loads(self._pipe.recv_bytes())
@@ -361,18 +378,29 @@ class _Worker:
         self.calling = True
         try:
             self._pipe.send_bytes(payload)
-            return pickle.loads(self._pipe.recv_bytes())  # type: ignore[no-any-return]
+            answer = self._receive()
         except (EOFError, OSError):
             held = f"{len(chunk)} item{'s' * (len(chunk) != 1)} in hand, first {shorten(chunk[0])}"
             fault = f"the worker process of node {self._node!r} {self._bury()} with {held}"
-        except Exception as error:
-            what = f"node {self._node!r}: a result can't travel from a worker process"
-            fault = f"{what}: {describe(error)}"
+            return [Failure(ExecutorError(fault))] * len(chunk), 0.0
         finally:
             self.calling = False
-        return [Failure(ExecutorError(fault))] * len(chunk), 0.0
+        if isinstance(answer, Failure):
+            return self._exchange_singly(chunk, answer.error)
+        return answer
 
-    def _exchange_singly(self, chunk: list[Any], error: Exception) -> Outcomes:
+    def _receive(self) -> Outcomes | Failure:
+        """Return what the worker answers; where that can't be read, what can be of it."""
+        assert self._pipe is not None
+        try:
+            return pickle.loads(self._pipe.recv_bytes())  # type: ignore[no-any-return]
+        except (EOFError, OSError):
+            raise
+        except Exception:
+            self._pipe.send_bytes(pickle.dumps(("again", None)))
+            return pickle.loads(self._pipe.recv_bytes())  # type: ignore[no-any-return]
+
+    def _exchange_singly(self, chunk: list[Any], error: BaseException) -> Outcomes:
         """Find the items of a chunk that can't travel: the others are called all the same."""
         if len(chunk) == 1:
             what = f"node {self._node!r}: item {shorten(chunk[0])}"
@@ -383,9 +411,11 @@ class _Worker:
 
     def kill(self) -> None:
         """End the process at once; a pending `exchange` then finds it dead. Safe in any thread."""
+        self._doomed = True
         process = self._process
-        if process is not None and process.pid is not None:
-            process.kill()
+        if process is not None:
+            with contextlib.suppress(ValueError):  # it was buried meanwhile
+                process.kill()
 
     def stop(self, error: BaseException | None) -> None:
         """Have the process exit the step, and end it.
@@ -451,21 +481,36 @@ def _serve(pipe: Connection) -> None:
         pipe.send_bytes(pickle.dumps(_portable(Failure(error))))
         return
     pipe.send_bytes(pickle.dumps(None))
+    outcomes: list[Any] = []
+    seconds = 0.0
     while True:
         try:
-            request, content = pickle.loads(pipe.recv_bytes())
+            request, content = _load_request(pipe.recv_bytes())
         except EOFError:
             return
         if request == "exit":
             break
-        outcomes, seconds = call_chunk(call, content, step.shape.yields)
-        pipe.send_bytes(_dump_outcomes(outcomes, seconds))
+        if request == "call":
+            outcomes, seconds = call_chunk(call, content, step.shape.yields)
+            pipe.send_bytes(_dump_outcomes(outcomes, seconds))
+        elif request == "again":
+            pipe.send_bytes(pickle.dumps(([_portable(each) for each in outcomes], seconds)))
+        else:
+            pipe.send_bytes(pickle.dumps(content))
     answer = None
     try:
         stack.__exit__(*exc_info(content))
     except Exception as error:
         answer = _portable(Failure(error))
     pipe.send_bytes(pickle.dumps(answer))
+
+
+def _load_request(payload: bytes) -> tuple[str, Any]:
+    """Return what is asked for; ``bad`` and a failure where it can't be read here."""
+    try:
+        return pickle.loads(payload)  # type: ignore[no-any-return]
+    except Exception as error:
+        return "bad", _portable(Failure(error))
 
 
 def _dump_outcomes(outcomes: list[Any], seconds: float) -> bytes:

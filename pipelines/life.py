@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from pipelines import loops
-from pipelines.errors import PipelinesError, describe
+from pipelines.errors import describe
 from pipelines.inlet import SourceInlet
 from pipelines.processor import InputProcessor, Processor
 from pipelines.schedule import Schedule, clock
@@ -135,7 +135,7 @@ class Life:
         for node in reversed(unit.nodes):
             try:
                 await node.exit(self.error)
-            except PipelinesError as error:
+            except BaseException as error:  # not even SystemExit keeps the others from running
                 self._note(error)
             if isinstance(node, InputProcessor):
                 node.end()

@@ -87,6 +87,8 @@ class Watch:
         self._calling = False
         if self._expired and isinstance(error, asyncio.CancelledError):
             self._forgive()
+            if self._task is not None and self._task.cancelling():
+                return error  # somebody else has cancelled the task in the same turn
             late = TimeoutError(f"the call took longer than {self._timeout:g} s")
             late.__cause__ = error
             return late

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipelines.edge import GAP, UNBOUNDED
+from pipelines.errors import StepError
 from pipelines.executor import Failure
 from pipelines.failure import SPECIAL, Again
 from pipelines.pace import Pace, Throttle, Watch
@@ -100,8 +101,11 @@ class Pool:
         self._rousing = False
         try:
             await self.work(lane)
-        except BaseException:
-            self.size = 0  # no worker starts any more, whoever rouses one
+        except BaseException as error:
+            running, self.size = self.size > 0, 0  # no worker starts any more, whoever rouses one
+            if running and isinstance(error, asyncio.CancelledError):
+                # A step has cancelled the task that calls it, and a group would not even notice.
+                raise StepError(self.node.name, None, error, doing="by ending its task") from error
             raise
         self._alive -= 1
         if not self._alive:
