@@ -252,9 +252,13 @@ class Outlet:
     def roomier(self) -> None:
         """Be told by an edge that it has room again."""
         if self._waiting and (self.room() > 0 or self.deserted):
-            waiting, self._waiting = self._waiting, {}
-            for wakeup in waiting:
-                wakeup()
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        """Have those who wait for room look again at why they wait."""
+        waiting, self._waiting = self._waiting, {}
+        for wakeup in waiting:
+            wakeup()
 
     def abandon(self, edge: Edge) -> None:
         """Be told by an edge that its consumer has ended."""
@@ -268,7 +272,7 @@ class Outlet:
     def desert(self) -> None:
         """Be told that the run is over: those who wait for room need wait no longer."""
         self.deserted = True
-        self.roomier()
+        self.interrupt()
 
     def close(self) -> None:
         """End the stream behind its last item, once: doomsday for every edge."""

@@ -189,7 +189,7 @@ class Executor(abc.ABC):
         try:
             await self._exit(error)
         finally:
-            ended = [await lane.join(self.patience) for lane in self.lanes]
+            ended = await asyncio.gather(*(lane.join(self.patience) for lane in self.lanes))
             if not all(ended):
                 logger.warning(
                     "node %r: a call is still running in a thread, which can't be ended; "

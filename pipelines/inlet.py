@@ -6,9 +6,9 @@ Each gives the loops the same thing: `ready` says how many entries can be popped
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from pipelines.edge import GAP, Edge, Wakeup
@@ -97,7 +97,7 @@ class Inlet:
 
     def run(self, count: int) -> int:
         """Return how many of the next `count` entries stand before the first gap mark."""
-        for index, entry in enumerate(islice(self.items, count)):
+        for index, entry in enumerate(itertools.islice(self.items, count)):
             if entry is GAP:
                 return index
         return count
@@ -352,6 +352,7 @@ class SourceInlet(Inlet):
     """
 
     __slots__ = (
+        "_close",
         "_dropped",
         "_exhausted",
         "_held_open",
@@ -372,7 +373,10 @@ class SourceInlet(Inlet):
         self.wanted = False
         self.error: BaseException | None = None
         self._wakeup = None
-        self._iterator = iterator
+        # `islice` asks what it is given for an iterator each time, and one written by hand may then
+        # start over; a chain asks once.
+        self._iterator = itertools.chain(iterator)
+        self._close = getattr(iterator, "close", None)
         self._maxsize = buffer_size
         self._held_open = held_open
         self._dropped = 0
@@ -402,7 +406,7 @@ class SourceInlet(Inlet):
         began = clock()
         self._pulling = True
         try:
-            self.items.extend(islice(self._iterator, limit))
+            self.items.extend(itertools.islice(self._iterator, limit))
         except (Exception, asyncio.CancelledError) as error:
             self.error = error
             self._exhausted = True
@@ -435,9 +439,9 @@ class SourceInlet(Inlet):
     def stop(self) -> None:
         """End the stream behind what lies here already."""
         self._exhausted = True
-        if hasattr(self._iterator, "close") and not self._pulling:
+        if self._close is not None and not self._pulling:
             try:
-                self._iterator.close()
+                self._close()
             except Exception as error:
                 self.error = self.error or error
         self.close()

@@ -17,6 +17,9 @@ __all__ = ["Life", "Unit"]
 
 logger = logging.getLogger(__name__)
 
+#: Seconds after which a loop that an abort has not ended is cancelled again.
+INSISTENCE = 0.1
+
 
 class Unit:
     """Nodes that run in one task: one, or neighbouring ones in a line."""
@@ -78,9 +81,15 @@ class Life:
         if self.error is not None or not self._looping:
             return
         self.error = error
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Cancel all loops, and again soon: a step may swallow what should end it."""
         for unit in self.units:
             if unit.looping and unit.task is not None:
                 unit.task.cancel()
+        if self._looping and self._schedule.loop.is_running():
+            self._schedule.loop.call_later(INSISTENCE, self._cancel)
 
     async def _live(self, unit: Unit) -> None:
         unit.task = asyncio.current_task()

@@ -106,6 +106,14 @@ async def _serial(node: Processor) -> None:
     assert inlet is not None
     pop = inlet.items.popleft
     pace = Pace()
+    received, finished = node.received, node.finished
+    done = under_way = 0
+
+    def refresh() -> None:
+        node.received = received + done + under_way
+        node.finished = finished + done
+
+    node.refresh = refresh
     watch = Watch.of(node.properties.timeout)
     while True:
         while not (count := _ready(node, node, pace.limit)):
@@ -114,11 +122,10 @@ async def _serial(node: Processor) -> None:
             await obstacle
         append = outlet.append
         began = clock()
-        done = 0
         polling = None
-        node.received += count
+        under_way = 1
         try:
-            for done in range(count):  # noqa: B007 (read when a call raises)
+            for done in range(count):  # noqa: B007 (`refresh` reads it)
                 item = pop()
                 if inlet.wanted:
                     inlet.release()
@@ -140,10 +147,10 @@ async def _serial(node: Processor) -> None:
                 if outlet.hungry:
                     outlet.feed()
             else:
-                done = count
+                done, under_way = count, 0
         finally:
-            node.finished += done
-            node.received -= max(0, count - done - 1)
+            refresh()
+        received, finished, done = node.received, node.finished, 0
         if polling is not None:
             return await Calls(node).run([polling])
         pace.adapt(count, clock() - began)

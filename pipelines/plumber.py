@@ -256,7 +256,13 @@ class Plumber:
 
         Raises:
             Interrupted: the run was cancelled by a signal.
+            RuntimeError: an event loop runs in this thread already.
         """
+        if _in_a_loop():
+            raise RuntimeError(
+                "run_sync() starts an event loop of its own, and one is running here already: "
+                "write `await plumber.run()`"
+            )
         with interruptible(self, self.spec.runtime.shutdown_timeout) as runner:
             return runner.run(self.run())
 
@@ -348,6 +354,9 @@ class Plumber:
         self._conclude(life)
 
     def _conclude(self, life: Life) -> None:
+        for node in self._nodes.values():
+            if life.error is not None and isinstance(node, InputProcessor):
+                node.end()  # also where the run ended before its nodes began
         snapshot = self.snapshot()
         fault = self._audit(snapshot)
         if fault is not None and life.error is not None:
@@ -431,6 +440,14 @@ def _compiled(graph: Graph, coro_map: Callable[[Any], Any] | None) -> Examinatio
     if not graph.ok:
         raise GraphError(graph.problems)
     return graph
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -458,6 +458,8 @@ class InputProcessor(Processor):
         await self._started.wait()
         if isinstance(self.inlet, SourceInlet):
             await self.inlet.put(item)
+            if self.limit is not None and self.received + len(self.inlet.items) >= self.limit:
+                self.stop()
         elif self.stopping or self._closed.is_set():
             raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
         else:
@@ -516,6 +518,8 @@ class InputProcessor(Processor):
             if isinstance(self.inlet, SourceInlet):
                 self.inlet.stop()
             elif self.task is not None:
+                # Woken first, to count as busy from now on and not only when it is cancelled.
+                self.outlet.interrupt()
                 self.task.cancel()
 
     async def start_over(self, error: BaseException, attempt: int) -> int | None:
@@ -554,11 +558,13 @@ class OutputQueue:
             PipelinesError: called from outside the node, and nothing can be put any more.
         """
         node, outlet = self._node, self._outlet
+        if node.stopping:
+            node.end_put()
         while outlet.room() <= 0:
             if outlet.deserted:
                 node.end_put()
             elif node.task is asyncio.current_task():
-                await self._own_turn()
+                await node.block()
             else:
                 event = node.schedule.loop.create_future()
                 outlet.arm(functools.partial(_set, event))
@@ -566,15 +572,6 @@ class OutputQueue:
         self._send(item)
         while clock() > node.schedule.deadline:
             await node.schedule.breath()
-
-    async def _own_turn(self) -> None:
-        """Wait for room in the step's own task, which may be cancelled to stop the step alone."""
-        event = self._node.block()
-        try:
-            await event
-        except asyncio.CancelledError:
-            self._node.schedule.unpause(event)
-            raise
 
     def put_nowait(self, item: Any) -> None:
         """Send an item on.

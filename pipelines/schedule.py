@@ -87,12 +87,6 @@ class Schedule:
         if not self.busy:
             self.on_stall()
 
-    def unpause(self, event: asyncio.Future[None]) -> None:
-        """Count a thread of execution as busy that goes on although its wait was cancelled."""
-        if event.cancelled():
-            self._waiting -= 1
-            self.busy += 1
-
     def wake(self, event: asyncio.Future[None]) -> None:
         """Bring about an event that somebody waits for; once more does nothing."""
         if not event.done():

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from pipelines.processor import InputProcessor
 from pipelines.schedule import clock
 
 __all__ = ["drive", "drive_seed"]
+
+logger = logging.getLogger(__name__)
 
 
 async def drive_seed(source: InputProcessor) -> BaseException | None:
@@ -37,7 +40,7 @@ async def drive(source: InputProcessor, values: Any) -> BaseException | None:
                 if throttle is not None:
                     await throttle.wait()
                 await source.queue.put(item)
-                if source.outlet.deserted:
+                if source.outlet.deserted or source.stopping:
                     return
 
     return await _until_stopped(source, body())
@@ -79,8 +82,12 @@ async def _in_thread(source: InputProcessor, iterator: Iterator[Any]) -> AsyncGe
             pace.adapt(len(items), clock() - began)
     finally:
         if hasattr(iterator, "close"):
-            await lane.submit(iterator.close)
-        await lane.join(Executor.patience)
+            lane.submit(iterator.close)
+        if not await lane.join(Executor.patience):
+            logger.warning(
+                "input node %r: its iterator still blocks a thread, which can't be ended",
+                source.name,
+            )
 
 
 def _pull(iterator: Iterator[Any], count: int) -> tuple[list[Any], Exception | None]:
@@ -102,10 +109,10 @@ async def _until_stopped(
     """
     task = asyncio.current_task()
     assert task is not None
+    source.drive(task)
     if source.stopping:
         body.close()
         return None
-    source.drive(task)
     try:
         await body
     except asyncio.CancelledError as error:
@@ -118,6 +125,7 @@ async def _until_stopped(
     finally:
         source.task = None
     await source.closed()
+    source.close()
     return None
 
 
