@@ -20,7 +20,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from time import perf_counter as clock
@@ -28,11 +28,13 @@ from types import TracebackType
 from typing import Any, final
 
 from pipelines.errors import ExecutorError, describe, shorten
-from pipelines.step import Step
+from pipelines.step import Step, discard
 
 __all__ = ["Executor", "Failure", "ProcessExecutor", "ThreadExecutor", "call_chunk", "processors"]
 
 logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 #: What a lane sends back for a chunk: one outcome an item, and the seconds the calls took.
 Outcomes = tuple[list[Any], float]
@@ -79,6 +81,7 @@ def call_chunk(call: Callable[[Any], Any], chunk: Sequence[Any], yields: bool) -
             outcomes.append(Yielded(call(item)) if yields else call(item))
         except (Exception, asyncio.CancelledError) as error:
             outcomes.append(Failure(error))
+    discard(outcomes)  # the node will say what is wrong with a coroutine; nobody may await it
     return outcomes, clock() - began
 
 
@@ -106,14 +109,19 @@ class Lane:
         """Let the thread end once it has made its calls."""
         self._inbox.put(None)
 
+    async def answers(self, seconds: float) -> bool:
+        """Tell whether the thread has made its calls within `seconds`."""
+        done, _ = await asyncio.wait([self.submit(lambda: None)], timeout=seconds)
+        return bool(done)
+
     async def join(self, seconds: float) -> bool:
         """Wait for the thread's end; tell whether it came within `seconds`."""
-        joined = self.submit(lambda: None)
+        answer = asyncio.ensure_future(self.answers(seconds))
+        await asyncio.sleep(0)  # its question goes before the stop
         self.stop()
-        done, _ = await asyncio.wait([joined], timeout=seconds)
-        if done:
+        if await answer:
             self._thread.join()
-        return bool(done)
+        return answer.result()
 
     def _work(self) -> None:
         while (job := self._inbox.get()) is not None:
@@ -241,8 +249,13 @@ class ThreadExecutor(Executor):
         self.lanes[lane] = Lane(name, asyncio.get_running_loop())
 
     async def _exit(self, error: BaseException | None) -> None:
-        if self._bound is not None:
-            await self.lanes[0].submit(lambda: self._stack.__exit__(*exc_info(error)))
+        if self._bound is None:
+            return
+        if error is not None and not await self.lanes[0].answers(self.patience):
+            # A call that hangs keeps the lane. The exit comes from another thread, or never.
+            self.lanes.append(Lane(f"pipelines:{self.node}:exit", asyncio.get_running_loop()))
+        lane = self.lanes[0] if error is None else self.lanes[-1]
+        await lane.submit(lambda: self._stack.__exit__(*exc_info(error)))
 
 
 class ProcessExecutor(Executor):
@@ -347,7 +360,8 @@ class _Worker:
             process = context.Process(  # type: ignore[attr-defined]
                 target=_serve, args=(far_end,), name=f"pipelines:{self._node}", daemon=True
             )
-            process.start()
+            with _blocked_signals():
+                process.start()
         self._process, self._pipe = process, pipe
         if self._doomed:  # killed before there was a process to kill
             self.kill()
@@ -447,6 +461,26 @@ class _Worker:
         return f"ended with exit code {code}"
 
 
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Have what is started meanwhile bear no signal until it says so, the fork server neither.
+
+    Only this thread's mask changes, so the main thread hears signals all the while.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # The tracker that multiprocessing starts with the fork server would unblock them again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _dump_step(node: str, step: Step) -> bytes:
     try:
         return pickle.dumps(step)
@@ -471,8 +505,11 @@ def _dump_error(error: BaseException | None) -> bytes:
 
 def _serve(pipe: Connection) -> None:
     """Be a worker: enter the step, answer chunks, exit when told to or when the parent is gone."""
-    # Ctrl-C reaches the whole group; the parent decides when its workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Signals reach the whole group; the parent decides when its workers end.
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     stack = contextlib.ExitStack()
     try:
         step: Step = pickle.loads(pipe.recv_bytes())

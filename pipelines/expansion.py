@@ -33,6 +33,8 @@ class Expansion(Pool):
 
     def credit(self) -> int:
         """Return how many more items may be taken: as many as there are workers without one."""
+        if self.outlet.room() <= 0:
+            return 0  # their values would only be held
         return self.size - (self.taken - self.emitted - (0 if self.ordered else self.waiting))
 
     def pass_gap(self) -> None:

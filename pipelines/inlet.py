@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ from pipelines.edge import GAP, Edge, Wakeup
 from pipelines.errors import JoinError, PipelinesError
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import Batch
+
+#: Seconds after which an iterator has been asked for enough items at a time.
+ENOUGH = 0.001
 
 __all__ = ["BatchInlet", "Inlet", "JoinInlet", "MergeInlet", "SourceInlet"]
 
@@ -33,6 +37,9 @@ class Inlet:
     __slots__ = ("_wakeup", "edges", "gapped", "items", "wanted")
 
     external = False
+
+    #: Seconds spent in the user's code to make the items.
+    seconds = 0.0
 
     def __init__(self, edges: Sequence[Edge]) -> None:
         self.edges = tuple(edges)
@@ -345,6 +352,8 @@ class SourceInlet(Inlet):
         iterator: what to take items from; an error that it raises ends its stream.
         buffer_size: how many items `put` may leave lying here.
         held_open: more may be `put` after the iterator has ended, until `close`.
+        limit: how many items may be made and put in all, if not any number.
+        owned: the iterator was made for this, so it is closed at the end.
 
     Attributes:
         error: what the iterator raised; its stream ends there.
@@ -357,6 +366,7 @@ class SourceInlet(Inlet):
         "_exhausted",
         "_held_open",
         "_iterator",
+        "_left",
         "_maxsize",
         "_pulling",
         "_putters",
@@ -366,7 +376,14 @@ class SourceInlet(Inlet):
 
     external = True
 
-    def __init__(self, iterator: Iterator[Any], buffer_size: int, held_open: bool) -> None:
+    def __init__(
+        self,
+        iterator: Iterator[Any],
+        buffer_size: int,
+        held_open: bool,
+        limit: int | None = None,
+        owned: bool = True,
+    ) -> None:
         self.edges = ()
         self.gapped = False
         self.items = deque()
@@ -376,9 +393,10 @@ class SourceInlet(Inlet):
         # `islice` asks what it is given for an iterator each time, and one written by hand may then
         # start over; a chain asks once.
         self._iterator = itertools.chain(iterator)
-        self._close = getattr(iterator, "close", None)
+        self._close = getattr(iterator, "close", None) if owned else None
         self._maxsize = buffer_size
         self._held_open = held_open
+        self._left = sys.maxsize if limit is None else limit
         self._dropped = 0
         self._exhausted = False
         self._pulling = False
@@ -405,16 +423,31 @@ class SourceInlet(Inlet):
     def _pull(self, limit: int) -> None:
         began = clock()
         self._pulling = True
+        limit = min(limit, self._left)
+        piece = 1
         try:
-            self.items.extend(itertools.islice(self._iterator, limit))
+            # In pieces, so that a slow iterator is asked for one item, not for a run of them.
+            while len(self.items) < limit and clock() - began < ENOUGH:
+                wanted = min(len(self.items) + piece, limit)
+                self.items.extend(itertools.islice(self._iterator, wanted - len(self.items)))
+                if len(self.items) < wanted:
+                    self._exhausted = True
+                    break
+                piece = min(piece * 2, 32)
         except (Exception, asyncio.CancelledError) as error:
             self.error = error
             self._exhausted = True
-        else:
-            self._exhausted = self._exhausted or len(self.items) < limit
         finally:
             self._pulling = False
+            self._count(len(self.items))
             self.seconds += clock() - began
+
+    def _count(self, items: int) -> None:
+        """Count items that were made or put; after the last one allowed the stream ends."""
+        self._left -= items
+        if self._left <= 0:
+            self._exhausted = True
+            self._held_open = False
 
     async def put(self, item: Any) -> None:
         """Add an item from outside, waiting where as many as `buffer_size` lie here.
@@ -429,6 +462,7 @@ class SourceInlet(Inlet):
         if self._exhausted and not self._held_open:
             raise PipelinesError("the input has ended: nothing more can be put")
         self.items.append(item)
+        self._count(1)
         self._ring()
 
     def close(self) -> None:

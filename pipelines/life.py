@@ -81,6 +81,7 @@ class Life:
         if self.error is not None or not self._looping:
             return
         self.error = error
+        self._schedule.end()
         self._cancel()
 
     def _cancel(self) -> None:

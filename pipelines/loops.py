@@ -19,7 +19,7 @@ from pipelines.pool import Calls, Offload
 from pipelines.processor import InputProcessor, Processor
 from pipelines.schedule import Schedule, clock
 from pipelines.sources import drive, drive_seed
-from pipelines.step import Later, Route
+from pipelines.step import Later, Route, discard
 
 __all__ = ["fuses", "run"]
 
@@ -163,6 +163,7 @@ async def _line(nodes: Sequence[Processor]) -> None:
     assert inlet is not None
     # Between its nodes a run lies in no queue, but is held to what their queues may hold.
     pace = Pace(most=min([256, *(node.outlet.capacity() for node in nodes[:-1])]))
+    pulled = inlet.seconds
     for node in nodes:
         node.worked = node.worked or 0.0
     while True:
@@ -170,7 +171,8 @@ async def _line(nodes: Sequence[Processor]) -> None:
             if (obstacle := _obstacle(first, last, pace.limit)) is None:
                 return None
             await obstacle
-        began = clock()
+        began = clock() - (inlet.seconds - pulled)
+        pulled = inlet.seconds
         if polling := await _push(nodes, inlet.take(count)):
             return await _split(nodes, polling)
         pace.adapt(count, clock() - began)
@@ -237,6 +239,22 @@ async def _apply(
         node.finished += len(results)
         return None
     outcomes, results[:] = results[:], []
+    try:
+        return await _sort_out(node, items, outcomes, error, results, is_last)
+    except BaseException:
+        discard(outcomes)
+        raise
+
+
+async def _sort_out(
+    node: Processor,
+    items: list[Any],
+    outcomes: list[Any],
+    error: BaseException | None,
+    results: list[Any],
+    is_last: bool,
+) -> list[tuple[Any, Any]]:
+    """Go through the outcomes of a run of items of which some failed or gave no plain value."""
     waiting: list[tuple[Any, Any]] = []
     for item, outcome in zip(items, outcomes, strict=False):
         _sort(node, item, outcome, results, waiting, is_last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from pipelines.schedule import clock
 from pipelines.spec import Rate
 
 __all__ = ["Pace", "Throttle", "Watch"]
@@ -37,7 +36,7 @@ class Throttle:
 
     async def wait(self) -> None:
         """Wait for the next free place in time."""
-        now = clock()
+        now = asyncio.get_running_loop().time()
         place = max(now, self._next)
         self._next = place + self._spacing
         if place > now:

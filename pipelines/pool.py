@@ -21,7 +21,7 @@ from pipelines.failure import SPECIAL, Again
 from pipelines.pace import Pace, Throttle, Watch
 from pipelines.processor import Processor
 from pipelines.schedule import clock
-from pipelines.step import Later
+from pipelines.step import Later, discard
 
 __all__ = ["Calls", "Offload", "Pool"]
 
@@ -57,6 +57,7 @@ class Pool:
         rate = node.properties.rate_limit
         self.throttle = None if rate is None else Throttle(rate)
         self._group: asyncio.TaskGroup
+        self._parent: asyncio.Task[Any]
         self._alive = 0
         self._gone = asyncio.Event()
         self._parked: list[asyncio.Future[None]] = []
@@ -78,6 +79,9 @@ class Pool:
         Args:
             begun: items whose first call was made elsewhere, each with its outcome.
         """
+        parent = asyncio.current_task()
+        assert parent is not None
+        self._parent = parent
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -94,6 +98,7 @@ class Pool:
             self._not_idle()
             self._refresh()
             self.outlet.disarm(self.rouse)
+            discard(outcome for _, outcome in self.held.values())
             for timer in self._timers.values():
                 self.schedule.cancel_later(timer)
 
@@ -103,7 +108,8 @@ class Pool:
             await self.work(lane)
         except BaseException as error:
             running, self.size = self.size > 0, 0  # no worker starts any more, whoever rouses one
-            if running and isinstance(error, asyncio.CancelledError):
+            cancelled = isinstance(error, asyncio.CancelledError) and not self.schedule.over
+            if running and cancelled and not self._parent.cancelling():
                 # A step has cancelled the task that calls it, and a group would not even notice.
                 raise StepError(self.node.name, None, error, doing="by ending its task") from error
             raise
@@ -145,10 +151,11 @@ class Pool:
             inlet.pop_gap()
             self.pass_gap()
             count = inlet.ready(limit)
-        if not count or (self.waiting >= self._waiting_limit() and not self.ordered):
-            return 0
         credit = self.credit()
-        if credit <= 0:
+        if not self.ordered:
+            # All that is under way may yet be put off.
+            credit = min(credit, self._waiting_limit() + self.size - (self.taken - self.emitted))
+        if not count or credit <= 0:
             return 0
         self._not_idle()
         if count > 1 and credit > 1 and not self._relief_due:
@@ -432,10 +439,14 @@ class Offload(Pool):
         if self.throttle is not None:
             await self.throttle.wait()
         outcomes, seconds = await node.executor.run(lane, items, node.properties.timeout)
-        for offset, (item, answer) in enumerate(zip(items, outcomes, strict=True)):
-            failed = type(answer) is Failure
-            outcome = await node.caught(item, answer.error, attempt) if failed else answer
-            self.finish(place + offset, item, outcome, attempt)
+        try:
+            for offset, (item, answer) in enumerate(zip(items, outcomes, strict=True)):
+                failed = type(answer) is Failure
+                outcome = await node.caught(item, answer.error, attempt) if failed else answer
+                self.finish(place + offset, item, outcome, attempt)
+        except BaseException:
+            discard(outcomes)
+            raise
         if self.outlet.hungry:
             self.outlet.feed()
         return seconds

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import itertools
 import logging
 import time
 import traceback
@@ -437,8 +436,9 @@ class InputProcessor(Processor):
 
     def attach(self, values: Iterable[Any]) -> SourceInlet:
         """Make an iterable the node's way in."""
-        iterator = iter(values) if self.limit is None else itertools.islice(values, self.limit)
-        self.inlet = SourceInlet(iterator, self.properties.buffer_size or 1, self._open)
+        size = self.properties.buffer_size or 1
+        owned = not is_iterable_source(self.step.target)  # else it may go on elsewhere
+        self.inlet = SourceInlet(iter(values), size, self._open, self.limit, owned)
         if self.stopping:
             self.inlet.stop()
         self._started.set()
@@ -458,8 +458,6 @@ class InputProcessor(Processor):
         await self._started.wait()
         if isinstance(self.inlet, SourceInlet):
             await self.inlet.put(item)
-            if self.limit is not None and self.received + len(self.inlet.items) >= self.limit:
-                self.stop()
         elif self.stopping or self._closed.is_set():
             raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
         else:

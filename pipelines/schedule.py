@@ -29,7 +29,17 @@ class Schedule:
         on_stall: called once when every thread of execution waits for another.
     """
 
-    __slots__ = ("_granted", "_queue", "_waiting", "busy", "deadline", "loop", "now", "on_stall")
+    __slots__ = (
+        "_granted",
+        "_queue",
+        "_waiting",
+        "busy",
+        "deadline",
+        "loop",
+        "now",
+        "on_stall",
+        "over",
+    )
 
     #: The loop of the run, and a future that is done; there is none before it starts.
     loop: asyncio.AbstractEventLoop
@@ -43,6 +53,8 @@ class Schedule:
         self.busy = 0
         self._waiting = 0
         self._granted = False
+        #: The run is aborted; also a step that swallows its cancellation must come to an end.
+        self.over = False
         self._queue: deque[asyncio.Future[None]] = deque()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -58,6 +70,8 @@ class Schedule:
         a fresh slice. Later ones queue, and go on in later turns, as many as a slice has time for:
         a slice for each worker would add up (193 ms gaps with 16 workers).
         """
+        if self.over:
+            raise asyncio.CancelledError
         if not self._granted:
             self._grant()
             return self.now
@@ -67,7 +81,8 @@ class Schedule:
 
     def _grant(self) -> None:
         self._granted = True
-        self.deadline = clock() + SLICE
+        if not self.over:
+            self.deadline = clock() + SLICE
         self.loop.call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
@@ -79,6 +94,11 @@ class Schedule:
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(None)
+
+    def end(self) -> None:
+        """Let nobody go on: whoever looks at the deadline next is cancelled."""
+        self.over = True
+        self.deadline = 0.0
 
     def pause(self) -> None:
         """Count one thread of execution as waiting: it awaits what only `wake` brings about."""

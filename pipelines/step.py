@@ -26,6 +26,7 @@ __all__ = [
     "Shape",
     "Skip",
     "Step",
+    "discard",
     "is_iterable_source",
     "resolve",
     "shape_of",
@@ -98,6 +99,13 @@ class Shape:
     is_class: bool = False
     is_async: bool = False
     yields: bool = False
+
+
+def discard(outcomes: Iterable[Any]) -> None:
+    """Close the coroutines among outcomes that nobody will look at."""
+    for outcome in outcomes:
+        if isinstance(outcome, types.CoroutineType):
+            outcome.close()
 
 
 def shape_of(target: Any) -> Shape:
