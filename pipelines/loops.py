@@ -256,21 +256,20 @@ async def _sort_out(
 ) -> list[tuple[Any, Any]]:
     """Go through the outcomes of a run of items of which some failed or gave no plain value."""
     waiting: list[tuple[Any, Any]] = []
-    for item, outcome in zip(items, outcomes, strict=False):
-        _sort(node, item, outcome, results, waiting, is_last)
-    position = len(outcomes)
-    while error is not None:
-        node.received += 1
-        outcome = await node.insist(items[position], error)
-        _sort(node, items[position], outcome, results, waiting, is_last)
-        position += 1
-        outcomes = []
-        error = _map(node, items[position:], outcomes)
-        node.received += len(outcomes)
+    position = 0
+    while True:
         for item, outcome in zip(items[position:], outcomes, strict=False):
             _sort(node, item, outcome, results, waiting, is_last)
         position += len(outcomes)
-    return waiting
+        if error is not None:
+            node.received += 1
+            outcomes, error = [await node.insist(items[position], error)], None
+        elif position < len(items):
+            outcomes = []
+            error = _map(node, items[position:], outcomes)
+            node.received += len(outcomes)
+        else:
+            return waiting
 
 
 def _map(node: Processor, items: Sequence[Any], results: list[Any]) -> BaseException | None:
