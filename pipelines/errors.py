@@ -17,6 +17,7 @@ __all__ = [
     "StalledError",
     "StepError",
     "describe",
+    "say",
     "shorten",
 ]
 
@@ -123,7 +124,7 @@ class StepError(PipelinesError):
         self.doing = doing
         what = f"{doing} {shorten(item)}" if doing == "on item" else doing
         tries = f" (attempt {attempt})" if attempt > 1 else ""
-        super().__init__(f"node {node!r} failed {what}{tries}: {describe(cause)}")
+        super().__init__(f"node {node!r} failed {what}{tries}: {say(cause)}")
         self.__cause__ = cause
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -148,13 +149,16 @@ class ServerError(PipelinesError):
     """The live server refused a request or could not be reached."""
 
 
+def say(error: BaseException) -> str:
+    """Return what an error says to a person: ours speak for themselves, others by their class."""
+    return str(error) if isinstance(error, PipelinesError) else describe(error)
+
+
 def describe(error: BaseException) -> str:
-    """Return an error's class and text; ours speak for themselves, and any may fail to."""
+    """Return an error's class and text, also of one whose text can't be shown."""
     name = type(error).__name__
     try:
         text = str(error)
     except Exception as raised:
         return f"{name} (its text can't be shown: str() raised {type(raised).__name__})"
-    if isinstance(error, PipelinesError):
-        return text
     return f"{name}: {text}" if text else name

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from pipelines import loops
-from pipelines.errors import describe
+from pipelines.errors import say
 from pipelines.inlet import SourceInlet
 from pipelines.processor import InputProcessor, Processor
 from pipelines.schedule import Schedule, clock
@@ -161,9 +161,9 @@ class Life:
         """Keep a failure that came after the one that ended the run."""
         if error in (self.error, getattr(self.error, "cause", None)):
             return
-        logger.error("%s", describe(error))
+        logger.error("%s", say(error))
         if self.error is not None:
-            self.error.add_note(f"Then {describe(error)}")
+            self.error.add_note(f"Then {say(error)}")
 
     async def outlast(self, wait: Callable[[], Awaitable[object]]) -> None:
         """Wait in spite of cancellations: they abort the run, but what ends must end in order."""

@@ -437,8 +437,10 @@ class InputProcessor(Processor):
     def attach(self, values: Iterable[Any]) -> SourceInlet:
         """Make an iterable the node's way in."""
         size = self.properties.buffer_size or 1
-        owned = not is_iterable_source(self.step.target)  # else it may go on elsewhere
-        self.inlet = SourceInlet(iter(values), size, self._open, self.limit, owned)
+        iterator = iter(values)
+        # An iterator that the graph was given may go on elsewhere; any other was made for this run.
+        owned = iterator is not values or not is_iterable_source(self.step.target)
+        self.inlet = SourceInlet(iterator, size, self._open, self.limit, owned)
         if self.stopping:
             self.inlet.stop()
         self._started.set()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.errors import shorten
+from pipelines.errors import describe, shorten
 from pipelines.places import Path
 from pipelines.registry import did_you_mean, steps
 from pipelines.spec import NodeSpec, Properties
@@ -64,7 +64,7 @@ class Resolver:
             try:
                 value = self._coro_map(value)
             except Exception as error:
-                what = f"coro_map raised {_describe(error)} for {shorten(value, 60)}."
+                what = f"coro_map raised {describe(error)} for {shorten(value, 60)}."
                 return Outcome(None, None, "unknown-step", what, "Let it know this name.")
         if isinstance(value, str):
             return self._find_name(value)
@@ -98,7 +98,7 @@ def _resolve(name: str) -> Outcome:
         return Outcome(None, None, "unknown-step", _sentence(str(error.args[0])), _spelling(name))
     except (Exception, SystemExit) as error:
         where = _where_raised(error.__cause__ or error)
-        what = str(error) if isinstance(error, ImportError) else f"{name!r}: {_describe(error)}"
+        what = str(error) if isinstance(error, ImportError) else f"{name!r}: {describe(error)}"
         hint = "Mend that line." if where else "Install it, or check the spelling."
         return Outcome(None, None, "import-failed", _sentence(f"{what}{where}"), hint)
     if callable(found) or is_iterable_source(found):
@@ -114,10 +114,6 @@ def _sentence(text: str) -> str:
 def _spelling(name: str) -> str:
     module, dot, last = name.rpartition(".")
     return f"Write it as {module}:{last}." if dot and ":" not in name else ""
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _where_raised(error: BaseException) -> str:

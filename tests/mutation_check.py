@@ -94,12 +94,16 @@ MUTANTS = (
 )
 
 
-def mutated(mutant: Mutant, folder: Path) -> None:
-    """Write a copy of the package and the tests into `folder`, with the change made."""
+def copied(folder: Path) -> None:
+    """Write a copy of the package and the tests into `folder`."""
     for name in ("pipelines", "tests", "schemas", "setup.cfg", "demos"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
+
+
+def mutate(mutant: Mutant, folder: Path) -> None:
+    """Make a mutant's change in the copy in `folder`."""
     path = folder / "pipelines" / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:
@@ -107,7 +111,7 @@ def mutated(mutant: Mutant, folder: Path) -> None:
     path.write_text(text.replace(mutant.old, mutant.new))
 
 
-def is_killed(folder: Path) -> bool:
+def fails(folder: Path) -> bool:
     """Tell whether the tests of the promises fail in `folder`."""
     guards = ("flow", "joins", "graph_shapes", "failure", "plumber", "promises")
     files = [f"tests/test_{name}.py" for name in guards]
@@ -125,11 +129,16 @@ def is_killed(folder: Path) -> bool:
 
 def main() -> int:
     """Try every mutant, print what became of it, and fail if one survives."""
+    with tempfile.TemporaryDirectory() as name:
+        copied(Path(name))
+        if fails(Path(name)):
+            raise SystemExit("the tests fail without any change: mend that first")
     survivors = 0
     for mutant in MUTANTS:
         with tempfile.TemporaryDirectory() as name:
-            mutated(mutant, Path(name))
-            killed = is_killed(Path(name))
+            copied(Path(name))
+            mutate(mutant, Path(name))
+            killed = fails(Path(name))
         survivors += not killed
         print(f"{'killed' if killed else 'SURVIVED':9} {mutant.breaks} ({mutant.file})", flush=True)
     return survivors

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import portable
 import pytest
@@ -1386,3 +1386,30 @@ def test_a_class_in_two_nodes_has_two_instances() -> None:
     run(line(range(1), Step, Step, out.append))
     assert len(made) == 2
     assert out == [((0, 0), 1)] or out == [((0, 1), 0)]
+
+
+def test_a_node_exits_before_those_behind_it_end() -> None:
+    """In a good run a node's exit code has run, however long it takes, when its own edges end."""
+    events: list[str] = []
+
+    class Step:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *error: object) -> None:
+            events.append(f"{self.name} begins to exit")
+            await turns(20)
+            events.append(f"{self.name} has exited")
+
+        async def __call__(self, value: int) -> int:
+            return value
+
+    steps = {name: node(Step, {"name": name}) for name in "abc"}
+    run(graph("s > a; a > b; b > c", s=range(3), **steps))
+    assert events == [f"{name} {does}" for name in "abc" for does in EXITING]
+
+
+EXITING = ("begins to exit", "has exited")
