@@ -273,7 +273,7 @@ class Processor:
         if not isinstance(error, Exception | asyncio.CancelledError):
             self.failed += self.weight(item)
             raise error
-        if isinstance(error, asyncio.CancelledError) and _cancelled():
+        if isinstance(error, asyncio.CancelledError) and (_cancelled() or self.schedule.over):
             raise error
         self.last_error = describe(error)
         size = self.weight(item)

@@ -3,7 +3,7 @@
 - `files`: ``read_lines read_jsonl read_csv glob write_lines write_jsonl write_csv
   stdin stdout``
 - `flow`: ``batch dedupe flatten sample tee_count throttle``
-- `http`: ``http_get`` (needs ``pip install 'pipelines[http]'``)
+- `http`: ``http_get`` (needs aiohttp, which the extra ``http`` brings)
 
 ``func: read_lines`` and ``func: "pipelines.steps.files:read_lines"`` mean the same.
 """

@@ -137,7 +137,7 @@ def _import_aiohttp() -> ModuleType:
     try:
         import aiohttp
     except ModuleNotFoundError as error:
-        raise ImportError("http_get needs aiohttp: pip install 'pipelines[http]'") from error
+        raise ImportError("http_get needs aiohttp: pip install aiohttp") from error
     return aiohttp
 
 

@@ -156,4 +156,4 @@ def test_aiohttp_is_imported_only_by_those_who_fetch() -> None:
         "except ImportError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "http_get needs aiohttp: pip install 'pipelines[http]'\n"
+    assert done.stdout == "http_get needs aiohttp: pip install aiohttp\n"
