@@ -8,6 +8,7 @@ deadlock). That one check bounds what is in flight, what waits for its turn, and
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import functools
 from collections import deque
@@ -26,7 +27,7 @@ from pipelines.step import Later, discard
 __all__ = ["Calls", "Offload", "Pool"]
 
 
-class Pool:
+class Pool(abc.ABC):
     """The workers of one node, and the places of its items.
 
     Attributes:
@@ -130,9 +131,9 @@ class Pool:
             self.size = 0
             raise
 
+    @abc.abstractmethod
     async def work(self, lane: int) -> None:
         """Be one worker until nothing is left to do."""
-        raise NotImplementedError  # pragma: no cover
 
     # Taking.
 
