@@ -118,7 +118,7 @@ def _inline_sync(view: NodeView) -> bool:
 
 
 def _timeout(view: NodeView) -> Iterator[Clash]:
-    if view.properties.timeout is not None and _inline_sync(view):
+    if view.properties.timeout is not None and view.sources and _inline_sync(view):
         what = f"{view.label} is not async, so nothing can interrupt it in the event loop."
         hint = "Use executor: thread or process, or make it async."
         own = view.spec.properties.timeout is not None
@@ -131,6 +131,10 @@ def _no_effect(view: NodeView) -> Iterator[Clash]:
     if own.batch is not None and not view.sources:
         what = "an input node takes no items, so it can't batch them."
         yield Clash("batch-on-input", what, "Put batch on the next node.", "batch")
+    if own.timeout is not None and not view.sources:
+        what = "an input node makes its items in one go, so there is no call to time."
+        hint = "Put timeout on the next node, or give the whole run one."
+        yield Clash("timeout-on-input", what, hint, "timeout")
     if own.join is not None and not _is_join(view) and not view.vague:
         what, hint = "join has no effect: this node does not pair several inputs.", "Remove it."
         yield Clash("no-effect", what, hint, "join", "warning")

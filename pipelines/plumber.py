@@ -110,9 +110,9 @@ class Plumber:
         for name, spec in self.spec.nodes.items():
             properties = self.spec.properties(name)
             if not inbound[name]:
-                # A default is for items. A source that breaks must not just end for it.
+                # Defaults are for items. A source that breaks must not just end for one.
                 own = spec.properties.on_error or "fail"
-                properties = dataclasses.replace(properties, on_error=own)
+                properties = dataclasses.replace(properties, on_error=own, batch=None, timeout=None)
             common: dict[str, Any] = {
                 "properties": properties,
                 "target": self._graph.targets.get(name),

@@ -707,7 +707,7 @@ def test_options_that_go_together(problems: Callable[[], list[Problem]]) -> None
     [
         ({"executor": "process"}, "process-source", "error"),
         ({"batch": {"size": 2}}, "batch-on-input", "error"),
-        ({"timeout": 1}, "timeout-inline", "error"),
+        ({"timeout": 1}, "timeout-on-input", "error"),
         ({"concurrency": 2}, "no-effect", "warning"),
         ({"join": {"on_missing": "drop"}}, "no-effect", "warning"),
     ],

@@ -183,3 +183,11 @@ async def test_a_source_is_tried_again_only_while_nothing_came_of_it() -> None:
     assert (got, len(attempts), report.nodes["inp"].retried) == (["1"], 3, 2)
     with pytest.raises(StepError, match="gone"):
         await Plumber(line({"func": break_off, "properties": {"retry": retry}}, print)).run()
+
+
+async def test_defaults_for_items_leave_an_input_node_alone() -> None:
+    """It has no calls to time and takes no items to gather."""
+    got: list[str] = []
+    graph = line({"func": break_off}, got.append, defaults={"batch": {"size": 2}})
+    with pytest.raises(StepError, match="gone"):
+        await Plumber(graph).run()
