@@ -165,6 +165,8 @@ class Executor(abc.ABC):
         self.step = step
         self.size = size
         self.lanes: list[Lane] = []
+        #: The lanes with a call under way, or in their inbox; also of a node that was cancelled.
+        self.asked: set[int] = set()
 
     async def open(self) -> None:
         """Start the lanes and enter the step."""
@@ -183,7 +185,9 @@ class Executor(abc.ABC):
         except Exception as error:
             return [Failure(error)] * len(chunk), 0.0
         answer = self.lanes[lane].submit(functools.partial(self._call, lane, chunk))
+        self.asked.add(lane)
         done, _ = await asyncio.wait([answer], timeout=timeout)
+        self.asked.discard(lane)  # a cancelled call stays asked
         if done:
             return answer.result()  # type: ignore[no-any-return]
         assert timeout is not None
@@ -288,11 +292,13 @@ class ProcessExecutor(Executor):
         self._workers[lane].kill()
 
     async def _exit(self, error: BaseException | None) -> None:
-        for worker in self._workers:
-            if worker.calling:  # the run was cancelled in the middle of a call, or of a start
+        for lane, worker in enumerate(self._workers):
+            if (
+                worker.calling or lane in self.asked
+            ):  # the run was cancelled in the middle of a call, or of a start
                 worker.kill()
         pairs = zip(self.lanes, self._workers, strict=True)
-        stops = [lane.submit(functools.partial(worker.stop, error)) for lane, worker in pairs]
+        stops = [each.submit(functools.partial(worker.stop, error)) for each, worker in pairs]
         if error is not None and stops:
             # After a failure an exit that hangs is not waited for.
             await asyncio.wait(stops, timeout=self.patience)
