@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipelines.checks.options import check_options
+from pipelines.checks.signatures import Misfit, check_arguments
+from pipelines.checks.targets import NodeView, Outcome, Resolver
+from pipelines.checks.topology import wire
 from pipelines.errors import GraphError, Problem
 from pipelines.load import Draft, Source, inspect, prune, read
-from pipelines.options import check_options
 from pipelines.places import Findings, Path
-from pipelines.signatures import Misfit, check_arguments
 from pipelines.spec import DEFAULTS, GraphSpec, NodeSpec
 from pipelines.step import Shape
 from pipelines.streams import Streams, analyse, topological_order
-from pipelines.targets import NodeView, Outcome, Resolver
-from pipelines.topology import wire
 
 __all__ = ["Examination", "check", "compile_graph", "examine"]
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipelines.checks.schema import graph_schema, inspect_document
 from pipelines.errors import GraphError, Problem, shorten
 from pipelines.places import Findings, Path
 from pipelines.registry import did_you_mean
-from pipelines.schema import graph_schema, inspect_document
 from pipelines.spec import GraphSpec
 from pipelines.variables import fill_variables
 from pipelines.yamltext import read_file, read_text, scalar

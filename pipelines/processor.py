@@ -13,7 +13,7 @@ import uuid
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
-from pipelines.edge import GAP, UNBOUNDED, Edge, Gap, Outlet
+from pipelines.edge import GAP, Edge, Gap, Outlet
 from pipelines.errors import PipelinesError, StepError, describe, shorten
 from pipelines.executor import (
     Executor,
@@ -22,15 +22,16 @@ from pipelines.executor import (
     exc_info,
     processors,
 )
-from pipelines.failure import SPECIAL, Again, Buried, Tolerance, again, misused
+from pipelines.failure import Again, Buried, Tolerance, again, misused
 from pipelines.inlet import Inlet, JoinInlet, SourceInlet
 from pipelines.metrics import NodeCounts, State
+from pipelines.outputqueue import OutputQueue
 from pipelines.pace import Watch
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import NodeSpec, Properties
 from pipelines.step import SKIP, Route, Shape, Skip, Step, is_iterable_source
 
-__all__ = ["InputProcessor", "OutputQueue", "Processor"]
+__all__ = ["InputProcessor", "Processor"]
 
 logger = logging.getLogger(__name__)
 
@@ -544,78 +545,6 @@ class InputProcessor(Processor):
         return outcome.attempt
 
 
-class OutputQueue:
-    """What a seed's input coroutine puts into: an `asyncio.Queue` as far as a producer can tell."""
-
-    def __init__(self, node: InputProcessor) -> None:
-        self._node = node
-        self._outlet = node.outlet
-
-    async def put(self, item: Any) -> None:
-        """Send an item on, waiting while an edge is full.
-
-        Raises:
-            PipelinesError: called from outside the node, and nothing can be put any more.
-        """
-        node, outlet = self._node, self._outlet
-        if node.stopping:
-            node.end_put()
-        while outlet.room() <= 0:
-            if outlet.deserted:
-                node.end_put()
-            elif node.task is asyncio.current_task():
-                await node.block()
-            else:
-                event = node.schedule.loop.create_future()
-                outlet.arm(functools.partial(_set, event))
-                await event
-        self._send(item)
-        while clock() > node.schedule.deadline:
-            await node.schedule.breath()
-
-    def put_nowait(self, item: Any) -> None:
-        """Send an item on.
-
-        Raises:
-            asyncio.QueueFull: an edge is full.
-        """
-        if self.full():
-            raise asyncio.QueueFull
-        self._send(item)
-
-    def _send(self, item: Any) -> None:
-        node = self._node
-        node.received += 1
-        if type(item) in SPECIAL:
-            mark = node.account(item, item)
-            node.finished += 1
-            node.send(mark)
-            return
-        self._outlet.append(item)
-        node.finished += 1
-        if self._outlet.hungry:
-            self._outlet.feed()
-        node.sent()
-
-    def full(self) -> bool:
-        """Tell whether a `put` would wait."""
-        return self._outlet.room() <= 0
-
-    def empty(self) -> bool:
-        """Tell whether nothing that was put waits to be taken."""
-        return self.qsize() == 0
-
-    def qsize(self) -> int:
-        """Return how many items lie in the fullest outbound edge."""
-        return max((edge.qsize() for edge in self._outlet.edges), default=0)
-
-    @property
-    def maxsize(self) -> int:
-        """How many items the smallest outbound edge holds; 0 where nothing bounds it."""
-        capacity = self._outlet.capacity()
-        return 0 if capacity == UNBOUNDED else capacity
-
-
 class _Closing:
     """Ends an executor as the exit of a stack."""
 
@@ -650,11 +579,6 @@ def _nothing() -> None:
 
 def _no_step(item: Any) -> Any:
     return item
-
-
-def _set(event: asyncio.Future[None]) -> None:
-    if not event.done():
-        event.set_result(None)
 
 
 def _cancelled() -> bool:

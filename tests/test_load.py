@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_steps import Store, inc, source
 
+from pipelines.checks.schema import graph_schema
 from pipelines.errors import GraphError, Problem
 from pipelines.load import load
 from pipelines.places import Findings, Places
-from pipelines.schema import graph_schema
 from pipelines.spec import GraphSpec, Properties, Rate, Retry
 from pipelines.yamltext import MAX_ALIASED, MAX_BYTES, MAX_DEPTH, read_text, scalar
 

@@ -18,9 +18,9 @@ from pipelines.cli.sources import GRAPH_FILE, checked, importable
 
 if TYPE_CHECKING:
     from pipelines.check import Examination
-    from pipelines.letterbox import Letterbox
     from pipelines.metrics import Reporter
     from pipelines.replay import Replay, Sent
+    from pipelines.replay.letterbox import Letterbox
 
 __all__ = ["command"]
 
@@ -92,8 +92,8 @@ def command(
     come twice: where a run fails, all letters of its node stay.
     """
     from pipelines.cli.logs import show_logs
-    from pipelines.letterbox import Letterbox
     from pipelines.replay import Replay, source_of
+    from pipelines.replay.letterbox import Letterbox
 
     ctx.meta["pipelines.verbose"] = verbose
     show_logs(verbose=verbose, quiet=quiet)

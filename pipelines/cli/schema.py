@@ -22,6 +22,6 @@ def command(output: str | None) -> None:
 
     # yaml-language-server: $schema=./graph.schema.json
     """
-    from pipelines.schema import graph_schema
+    from pipelines.checks.schema import graph_schema
 
     write(json.dumps(graph_schema(), indent=2, ensure_ascii=False) + "\n", output)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from terminal import run_in_terminal
 
+from pipelines.checks.schema import graph_schema
 from pipelines.registry import Registry
-from pipelines.schema import graph_schema
 
 
 @pytest.fixture

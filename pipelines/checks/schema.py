@@ -38,7 +38,7 @@ _PROPERTIES: Final = frozenset(each.name for each in fields(Properties))
 def graph_schema() -> dict[str, Any]:
     """Return the JSON Schema of the graph document: the installed copy, or the repository's."""
     packaged = importlib.resources.files("pipelines") / "_schemas" / "graph.schema.json"
-    beside = FilePath(__file__).parent.parent / "schemas" / "graph.schema.json"
+    beside = FilePath(__file__).parents[2] / "schemas" / "graph.schema.json"
     schema = json.loads((packaged if packaged.is_file() else beside).read_text("utf-8"))
     assert isinstance(schema, dict)
     return schema

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipelines.checks.targets import NodeView
 from pipelines.places import Findings
 from pipelines.registry import did_you_mean
-from pipelines.targets import NodeView
 
 __all__ = ["Call", "Misfit", "check_arguments", "misfits"]
 

@@ -15,12 +15,12 @@ from typing import Any, Self
 
 from pipelines.check import Examination, compile_graph
 from pipelines.errors import GraphError, Problem
-from pipelines.letterbox import Letterbox, Pile, Problems
 from pipelines.letters import appending
 from pipelines.metrics import Reporter, RunReport
-from pipelines.parts import misfit, part_behind, reached, shape_of_letters
 from pipelines.plumber import Plumber
 from pipelines.registry import did_you_mean
+from pipelines.replay.letterbox import Letterbox, Pile, Problems
+from pipelines.replay.parts import misfit, part_behind, reached, shape_of_letters
 from pipelines.spec import GraphSpec, NodeSpec
 from pipelines.steps.files import write_jsonl
 from pipelines.streams import topological_order

@@ -15,9 +15,9 @@ import pytest
 
 from pipelines.check import compile_graph
 from pipelines.errors import GraphError, PipelinesError, StepError
-from pipelines.letterbox import Letterbox
 from pipelines.plumber import Plumber
 from pipelines.replay import Replay, Sent, source_of
+from pipelines.replay.letterbox import Letterbox
 
 #: What the steps refuse at the moment, and what they were called with.
 BAD: set[Any] = set()

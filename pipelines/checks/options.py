@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final, Literal
 
+from pipelines.checks.targets import NodeView
 from pipelines.places import Findings, Path
 from pipelines.step import Later
-from pipelines.targets import NodeView
 
 __all__ = ["Clash", "check_options"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.errors import GraphError, PipelinesError
-from pipelines.letterbox import Letterbox
+from pipelines.replay.letterbox import Letterbox
 from pipelines.steps.files import write_jsonl
 
 

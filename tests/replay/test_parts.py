@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.parts import misfit, part_behind, reached, shape_of_letters
+from pipelines.replay.parts import misfit, part_behind, reached, shape_of_letters
 from pipelines.spec import GraphSpec
 
 DIAMOND = {

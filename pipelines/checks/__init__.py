@@ -1,0 +1,1 @@
+"""The checks of a graph document, one kind each; `pipelines.check` runs them all."""
