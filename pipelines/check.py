@@ -184,7 +184,10 @@ class _Check:
         found = self._resolver.find(node.target)
         view = NodeView(node, path, DEFAULTS, ("a dead letter",), found.target, found.shape)
         self._note_lookup(view, found)
-        if view.target is not None:
+        if found.shape is not None and found.shape.streams:
+            what = f"dead_letter: {view.label} takes a whole stream, not a letter."
+            self._findings.add("not-callable", what, view.step_path, "Give a function.")
+        elif view.target is not None:
             self._check_call(view)
         used = any(each.properties.on_error == "dead_letter" for each in views)
         if not used and not self._doubts.defaults and not self._doubts.options:

@@ -145,9 +145,20 @@ class Outlet:
         append: sends one value on; the caller has seen `room`. Bound anew when edges change.
         hungry: some consumer waits for an item; after an append call `feed`.
         deserted: every consumer has ended, so there is nobody to send to.
+        steered: each value goes to one edge; see `steer`.
+        closed: doomsday has come, and no edge can be gained any more.
     """
 
-    __slots__ = ("_blocking", "_waiting", "append", "deserted", "edges", "hungry")
+    __slots__ = (
+        "_blocking",
+        "_waiting",
+        "append",
+        "closed",
+        "deserted",
+        "edges",
+        "hungry",
+        "steered",
+    )
 
     append: Callable[[Any], None]
 
@@ -155,6 +166,8 @@ class Outlet:
         self.edges = list(edges)
         self.hungry = False
         self.deserted = False
+        self.steered = False
+        self.closed = False
         self._waiting: dict[Wakeup, None] = {}  # a set that keeps order
         for edge in self.edges:
             edge.outlet = self
@@ -162,7 +175,7 @@ class Outlet:
 
     def _bind(self) -> None:
         live = [edge for edge in self.edges if not edge.abandoned]
-        self._blocking = [edge for edge in live if edge.when_full == "block"]
+        self._blocking = [e for e in live if e.when_full == "block" and not self.steered]
         self.deserted = bool(self.edges) and not live
         if not self.edges:
             self.append = deque(maxlen=0).append
@@ -241,6 +254,9 @@ class Outlet:
     def arm(self, wakeup: Wakeup) -> None:
         """Have `wakeup` called once as soon as there is more room, or nobody left to send to."""
         self._waiting[wakeup] = None
+        self._want()
+
+    def _want(self) -> None:
         full = [edge for edge in self._blocking if len(edge.items) >= edge.maxsize]
         for edge in full or self._blocking:
             edge.wanted = edge.inlet.wanted = True
@@ -251,8 +267,12 @@ class Outlet:
 
     def roomier(self) -> None:
         """Be told by an edge that it has room again."""
-        if self._waiting and (self.room() > 0 or self.deserted):
+        if not self._waiting:
+            return
+        if self.room() > 0 or self.deserted:
             self.interrupt()
+        else:
+            self._want()  # another edge is full by now: a consumer may give back what it took
 
     def interrupt(self) -> None:
         """Have those who wait for room look again at why they wait."""
@@ -274,8 +294,47 @@ class Outlet:
         self.deserted = True
         self.interrupt()
 
+    def gain(self, edge: Edge, missed: int) -> None:
+        """Send over one more edge from now on.
+
+        Args:
+            edge: a new one.
+            missed: how many values the node has sent before.
+        """
+        edge.outlet = self
+        edge.withheld = missed
+        self.edges.append(edge)
+        self.hungry = self.hungry or edge.hungry
+        self._bind()
+
+    def steer(self) -> None:
+        """Let the node say for each value which edge it goes to.
+
+        No edge that is full then holds up what goes to another one: whoever calls `send` looks for
+        room on that edge, and waits for it with `arm_for`.
+        """
+        self.steered = True
+        self._bind()
+
+    def send(self, edge: Edge, values: Sequence[Any]) -> None:
+        """Send values to one edge; the caller has seen that there is room on it."""
+        for value in values:
+            edge.accept(value)
+        for other in self.edges:
+            if other is not edge:
+                other.withheld += len(values)
+        if self.hungry:
+            self.feed()
+
+    def arm_for(self, edges: Iterable[Edge], wakeup: Wakeup) -> None:
+        """Have `wakeup` called once as soon as one of some edges may have more room."""
+        self._waiting[wakeup] = None
+        for edge in edges:
+            edge.wanted = edge.inlet.wanted = True
+
     def close(self) -> None:
         """End the stream behind its last item, once: doomsday for every edge."""
+        self.closed = True
         for edge in self.edges:
             if not edge.closed:
                 edge.closed = True

@@ -115,13 +115,15 @@ class Lane:
         return bool(done)
 
     async def join(self, seconds: float) -> bool:
-        """Wait for the thread's end; tell whether it came within `seconds`."""
-        answer = asyncio.ensure_future(self.answers(seconds))
-        await asyncio.sleep(0)  # its question goes before the stop
+        """Wait for the thread's end, whatever is cancelled; tell whether it came in `seconds`."""
+        last = self.submit(lambda: None)
         self.stop()
-        if await answer:
-            self._thread.join()
-        return answer.result()
+        try:
+            await _outlast(last, seconds)
+        finally:
+            if last.done():
+                self._thread.join()
+        return last.done()
 
     def _work(self) -> None:
         while (job := self._inbox.get()) is not None:
@@ -137,6 +139,20 @@ class Lane:
                 error = raised
             with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits then
                 self._loop.call_soon_threadsafe(_resolve, future, result, error)
+
+
+async def _outlast(future: asyncio.Future[Any], seconds: float) -> None:
+    """Wait for a future, at most `seconds`; a cancellation is passed on behind that."""
+    loop = asyncio.get_running_loop()
+    cancelled = None
+    until = loop.time() + seconds
+    while not future.done() and (left := until - loop.time()) > 0:
+        try:
+            await asyncio.wait([future], timeout=left)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -229,18 +245,30 @@ class Executor(abc.ABC):
 
 
 class ThreadExecutor(Executor):
-    """Runs the step in threads; a class is constructed, entered and exited in the first one."""
+    """Runs the step in threads; a class is constructed, entered and exited in the first one.
+
+    An instance with `enter_thread` and `exit_thread` has them called in each thread that makes
+    calls: before the first of them, and at the end.
+    """
 
     def __init__(self, node: str, step: Step, size: int) -> None:
         super().__init__(node, step, size)
         self._stack = contextlib.ExitStack()
         self._bound: Callable[[Any], Any] | None = None
+        self._instance: Any = None
+        self._entered: set[int] = set()
 
     async def _enter(self) -> None:
-        self._bound = await self.lanes[0].submit(lambda: enter_step(self.step, self._stack))
+        def enter() -> tuple[Any, Callable[[Any], Any]]:
+            return enter_step(self.step, self._stack)
+
+        self._instance, self._bound = await self.lanes[0].submit(enter)
+        await self._prepare(0)
 
     async def _prepare(self, lane: int) -> None:
-        """Do nothing: a thread is always ready."""
+        if lane not in self._entered and hasattr(self._instance, "enter_thread"):
+            await self.lanes[lane].submit(self._instance.enter_thread)
+            self._entered.add(lane)
 
     def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
         assert self._bound is not None
@@ -248,6 +276,9 @@ class ThreadExecutor(Executor):
 
     def _give_up(self, lane: int) -> None:
         # The call goes on until it returns; its outcome is forgotten.
+        if lane in self._entered:
+            self._entered.discard(lane)
+            self.lanes[lane].submit(self._instance.exit_thread).add_done_callback(_forget)
         self.lanes[lane].stop()
         name = f"pipelines:{self.node}:{lane}"
         self.lanes[lane] = Lane(name, asyncio.get_running_loop())
@@ -255,6 +286,24 @@ class ThreadExecutor(Executor):
     async def _exit(self, error: BaseException | None) -> None:
         if self._bound is None:
             return
+        try:
+            await self._exit_threads(error)
+        finally:
+            await self._exit_step(error)
+
+    async def _exit_threads(self, error: BaseException | None) -> None:
+        asked = [self.lanes[lane].submit(self._instance.exit_thread) for lane in self._entered]
+        if asked:
+            # After a failure a call that hangs is not waited for.
+            await asyncio.wait(asked, timeout=None if error is None else self.patience)
+        for answer in asked:
+            if not answer.done():
+                answer.add_done_callback(_forget)
+        raised = [error for each in asked if each.done() and (error := each.exception())]
+        if raised:
+            raise raised[0]
+
+    async def _exit_step(self, error: BaseException | None) -> None:
         if error is not None and not await self.lanes[0].answers(self.patience):
             # A call that hangs keeps the lane. The exit comes from another thread, or never.
             self.lanes.append(Lane(f"pipelines:{self.node}:exit", asyncio.get_running_loop()))
@@ -312,12 +361,18 @@ class ProcessExecutor(Executor):
                 raise result
 
 
-def enter_step(step: Step, stack: contextlib.ExitStack) -> Callable[[Any], Any]:
-    """Construct and enter a step that is a class; return what to call with each item."""
+def enter_step(step: Step, stack: contextlib.ExitStack) -> tuple[Any, Callable[[Any], Any]]:
+    """Construct and enter a step that is a class; return it, and what to call with each item."""
     instance = step.construct()
     if hasattr(type(instance), "__enter__"):
         stack.enter_context(instance)
-    return step.bind(instance)
+    return instance, step.bind(instance)
+
+
+def _forget(answer: asyncio.Future[Any]) -> None:
+    """Take note of what a call raised that nobody waits for any longer."""
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        logger.warning("a thread that was given up raised in its exit: %s", describe(error))
 
 
 def exc_info(error: BaseException | None) -> _Error:
@@ -519,7 +574,7 @@ def _serve(pipe: Connection) -> None:
     stack = contextlib.ExitStack()
     try:
         step: Step = pickle.loads(pipe.recv_bytes())
-        call = enter_step(step, stack)
+        _, call = enter_step(step, stack)
     except Exception as error:
         pipe.send_bytes(pickle.dumps(_portable(Failure(error))))
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipelines.pool import Pool
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 
-__all__ = ["Expansion"]
+__all__ = ["Expansion", "Values"]
 
 
 class Expansion(Pool):
@@ -25,22 +25,98 @@ class Expansion(Pool):
     turn it is sends on, the others gather up to an edge's worth of values and wait.
     """
 
+    #: Items whose values are drawn in one go.
+    MOST = 64
+
     def __init__(self, node: Processor) -> None:
-        several = node.shape.is_async or node.executor is not None
+        several = node.shape.is_async or node.executor is not None or node.shape.streams
         super().__init__(node, node.concurrency if several else 1)
         self._turns: dict[int, asyncio.Future[None]] = {}
         self.most = min(self.outlet.capacity(), 1000)
+        self._plain = not several and self.throttle is None
+        self._item: Any = None
+        self._place = 0
+        self._yielded = False
 
     def credit(self) -> int:
         """Return how many more items may be taken: as many as there are workers without one."""
         if self.outlet.room() <= 0:
             return 0  # their values would only be held
+        if self._plain:
+            return 0 if self.ordered and self.taken > self.emitted else self.MOST
         return self.size - (self.taken - self.emitted - (0 if self.ordered else self.waiting))
 
     def pass_gap(self) -> None:
         """Drop a gap mark: what is yielded starts a new stream."""
 
     async def work(self, lane: int) -> None:
+        await (self._work_plainly() if self._plain else self._work(lane))
+
+    async def _work_plainly(self) -> None:
+        """Call a generator function in the event loop, for as many items as there are at a time."""
+        pace = Pace()
+        while True:
+            while clock() > self.schedule.deadline:
+                await self.schedule.breath()
+            if again := self.take_again():
+                place, item, attempt = again
+                await self._expand(0, None, place, item, attempt)
+            elif count := self.claim(self.MOST):
+                await self._draw(count, pace)
+            elif not await self.park():
+                return
+
+    async def _draw(self, count: int, pace: Pace) -> None:
+        """Send on what the step yields for the next items."""
+        error: BaseException | None = None
+        with contextlib.closing(self._each(count)) as values:
+            while error is None and (room := await self.room()):
+                began = clock()
+                wanted = min(room, pace.limit)
+                drawn: list[Any] = []
+                try:
+                    drawn.extend(islice(values, wanted))
+                except (Exception, asyncio.CancelledError) as raised:
+                    error = raised
+                finally:
+                    self.send_all(drawn)
+                if len(drawn) < wanted:
+                    break
+                pace.adapt(wanted, clock() - began)
+                while clock() > self.schedule.deadline:
+                    await self.schedule.breath()
+        if error is not None:
+            await self._bear(error)
+
+    def _each(self, count: int) -> Generator[Any, None, None]:
+        """Give what the step yields for each of the next items, taking one when it is its turn."""
+        call, inlet = self.node.call, self.inlet
+        for _ in range(count):
+            self._item = inlet.items.popleft()
+            if inlet.wanted:
+                inlet.release()
+            self._place = self.place(self._item)
+            self._yielded = False
+            values = iter(call(self._item))
+            for value in values:
+                self._yielded = True
+                yield value
+                break
+            yield from values
+            self.ended(self._item)
+
+    async def _bear(self, error: BaseException) -> None:
+        """Handle the failure of the item whose values were drawn last."""
+        retry = self.node.properties.retry
+        attempt = retry.attempts if retry is not None and self._yielded else 1
+        outcome = await self.node.caught(self._item, error, attempt)
+        if type(outcome) is Again:
+            self.finish(self._place, self._item, outcome, 1)
+        else:
+            self.node.account(self._item, outcome)
+            self.ended(self._item)
+
+    async def _work(self, lane: int) -> None:
         node, inlet = self.node, self.inlet
         watch = Watch.of(node.properties.timeout if node.shape.is_async else None)
         while True:
@@ -67,7 +143,7 @@ class Expansion(Pool):
         self, lane: int, watch: Watch | None, place: int, item: Any, attempt: int
     ) -> None:
         node = self.node
-        values = _Values(self, place, watch)
+        values = Values(self, place, watch)
         if watch is not None:
             watch.begin()
         try:
@@ -99,7 +175,7 @@ class Expansion(Pool):
         if node.outlet.hungry:
             node.outlet.feed()
 
-    async def _call(self, lane: int, item: Any, values: _Values) -> None:
+    async def _call(self, lane: int, item: Any, values: Values) -> None:
         assert self.node.executor is not None
         timeout = self.node.properties.timeout
         (outcome,), _ = await self.node.executor.run(lane, [item], timeout)
@@ -107,6 +183,35 @@ class Expansion(Pool):
             await values.draw(iter(outcome.values))
         if outcome.error is not None:
             raise outcome.error
+
+    # Sending.
+
+    async def room(self) -> int:
+        """Return for how many values there is room, waiting for some; 0 if nobody wants any."""
+        while (room := self.outlet.room()) <= 0:
+            if self.outlet.deserted:
+                return 0
+            await self.node.block()
+        return room
+
+    def send_all(self, values: list[Any]) -> None:
+        """Send on several values; the caller has seen `room`."""
+        if SPECIAL.isdisjoint(map(type, values)):
+            self.outlet.extend(values)
+            self.node.yielded += len(values)
+        else:
+            for value in values:
+                self.send(value)
+            if self.outlet.hungry:
+                self.outlet.feed()
+
+    def send(self, value: Any) -> None:
+        """Send on a value; the caller feeds those that wait for it."""
+        if type(value) in SPECIAL:
+            self.node.send_yielded(value)
+        else:
+            self.outlet.append(value)
+            self.node.yielded += 1
 
     def is_turn(self, place: int) -> bool:
         """Tell whether the values of the item at `place` may be sent on."""
@@ -120,8 +225,8 @@ class Expansion(Pool):
             await event
 
 
-class _Values:
-    """What a step yields for one item, on its way out."""
+class Values:
+    """What a step yields, for one item or a whole stream, on its way out."""
 
     def __init__(self, pool: Expansion, place: int, watch: Watch | None) -> None:
         self._pool = pool
@@ -134,7 +239,8 @@ class _Values:
         """Take one value."""
         pool = self._pool
         if pool.is_turn(self._place) and not self._held and pool.outlet.room() > 0:
-            self._send(value)
+            self.sent += 1
+            pool.send(value)
             if pool.outlet.hungry:
                 pool.outlet.feed()
         else:
@@ -155,7 +261,7 @@ class _Values:
         pace = Pace()
         await pool.turn(self._place)
         while True:
-            count = min(await self._room(), pace.limit)
+            count = min(await pool.room(), pace.limit)
             if not count:
                 return
             began = clock()
@@ -174,37 +280,15 @@ class _Values:
         """Send on what is held, in its turn."""
         await self._pool.turn(self._place)
         held, self._held = self._held, []
+        await self.send(held)
+
+    async def send(self, values: list[Any]) -> None:
+        """Send values on, as many at a time as there is room for."""
         position = 0
-        while position < len(held) and (room := await self._room()):
-            self._send_all(held[position : position + room])
+        while position < len(values) and (room := await self._pool.room()):
+            self._send_all(values[position : position + room])
             position += room
 
-    async def _room(self) -> int:
-        """Return for how many values there is room, waiting for some; 0 if nobody wants any."""
-        pool = self._pool
-        while (room := pool.outlet.room()) <= 0:
-            if pool.outlet.deserted:
-                return 0
-            await pool.node.block()
-        return room
-
     def _send_all(self, values: list[Any]) -> None:
-        pool = self._pool
-        if SPECIAL.isdisjoint(map(type, values)):
-            pool.outlet.extend(values)
-            pool.node.yielded += len(values)
-            self.sent += len(values)
-        else:
-            for value in values:
-                self._send(value)
-            if pool.outlet.hungry:
-                pool.outlet.feed()
-
-    def _send(self, value: Any) -> None:
-        node = self._pool.node
-        self.sent += 1
-        if type(value) in SPECIAL:
-            node.send_yielded(value)
-        else:
-            node.outlet.append(value)
-            node.yielded += 1
+        self.sent += len(values)
+        self._pool.send_all(values)

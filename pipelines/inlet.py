@@ -80,6 +80,11 @@ class Inlet:
         """How many edges' entries make up one of `items`."""
         return 1
 
+    @property
+    def merge(self) -> MergeInlet | None:
+        """The part that can take in another edge while the node runs, if there is one."""
+        return None
+
     def ready(self, limit: int) -> int:
         """Return how many entries can be popped from `items`, at least up to `limit`."""
         return len(self.items)
@@ -146,6 +151,10 @@ class Inlet:
         """Be told by an edge that it was closed."""
         self._ring()
 
+    def rouse(self) -> None:
+        """Have who waits for an item look again at why it waits."""
+        self._ring()
+
     def _ring(self) -> None:
         wakeup, self._wakeup = self._wakeup, None
         if wakeup is not None:
@@ -159,14 +168,54 @@ class Inlet:
 
 
 class MergeInlet(Inlet):
-    """A way in that takes from several edges in turn, as items come."""
+    """A way in that takes from several edges in turn, as items come.
 
-    __slots__ = ("_next",)
+    Attributes:
+        held: called when nothing is left and when an edge ends, as long as the node must not end
+            because it may yet gain an edge; see `hold`.
+    """
+
+    __slots__ = ("_next", "held")
 
     def __init__(self, edges: Sequence[Edge]) -> None:
         super().__init__(edges)
         self.items = deque()
+        self.held: Wakeup | None = None
         self._next = 0
+
+    @property
+    def merge(self) -> MergeInlet:
+        return self
+
+    def gain(self, edge: Edge) -> None:
+        """Take in one more edge."""
+        edge.inlet = self
+        self.edges = (*self.edges, edge)
+        if self._wakeup is not None:
+            edge.hungry = edge.outlet.hungry = True
+
+    def hold(self, idle: Wakeup) -> None:
+        """Don't end with the last edge, but go on waiting until `let_go`.
+
+        Args:
+            idle: called whenever the node may have nothing left to do.
+        """
+        self.held = idle
+
+    def let_go(self) -> None:
+        """End as usual, at once where all edges have."""
+        self.held = None
+        self._ring()
+
+    def arm(self, wakeup: Wakeup) -> None:
+        super().arm(wakeup)
+        if self.held is not None:
+            self.held()
+
+    def ending(self) -> None:
+        super().ending()
+        if self.held is not None:
+            self.held()
 
     @property
     def gaps(self) -> int:
@@ -174,7 +223,8 @@ class MergeInlet(Inlet):
 
     @property
     def ended(self) -> bool:
-        return not self.items and all(edge.closed and not edge.items for edge in self.edges)
+        over = all(edge.closed and not edge.items for edge in self.edges)
+        return over and not self.items and self.held is None
 
     @property
     def queued(self) -> int:
@@ -532,6 +582,10 @@ class BatchInlet(Inlet):
     @wanted.setter
     def wanted(self, value: bool) -> None:
         pass
+
+    @property
+    def merge(self) -> MergeInlet | None:
+        return self._inner.merge
 
     @property
     def ended(self) -> bool:

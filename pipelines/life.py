@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from pipelines import loops
 from pipelines.errors import say
+from pipelines.fused import Piece
 from pipelines.inlet import SourceInlet
+from pipelines.loops import Loop, loop_of, resumed
 from pipelines.processor import InputProcessor, Processor
 from pipelines.schedule import Schedule, clock
 
@@ -22,10 +23,18 @@ INSISTENCE = 0.1
 
 
 class Unit:
-    """Nodes that run in one task: one, or neighbouring ones in a line."""
+    """Nodes that run in one task: one, or neighbouring ones in a line.
 
-    def __init__(self, nodes: Sequence[Processor]) -> None:
-        self.nodes = tuple(nodes)
+    Args:
+        lines: its nodes, in topological order, as `loops.loop_of` wants them; they enter and exit
+            in its task.
+        loop: what it runs, where that has begun elsewhere; the nodes have then been entered.
+    """
+
+    def __init__(self, lines: Sequence[Sequence[Processor]], loop: Loop | None = None) -> None:
+        self.lines = lines
+        self.nodes = tuple(node for line in lines for node in line)
+        self.loop = loop
         self.task: asyncio.Task[None] | None = None
         #: Set when its nodes may exit after a failure: those behind it have.
         self.turn = asyncio.Event()
@@ -46,39 +55,88 @@ class Life:
     of the graph first.
 
     Args:
-        units: in topological order.
+        units: those to begin with.
         schedule: the run's.
+        in_order: puts units in topological order.
+        ended: called whenever the loop of a unit has ended.
 
     Attributes:
+        units: all that run, those too that came later.
         error: what ended the run, if it did not end by itself.
     """
 
-    def __init__(self, units: Sequence[Unit], schedule: Schedule) -> None:
-        self.units = units
+    def __init__(
+        self,
+        units: Iterable[Unit],
+        schedule: Schedule,
+        in_order: Callable[[Iterable[Unit]], Iterable[Unit]],
+        ended: Callable[[], None],
+    ) -> None:
+        self.units = list(units)
         self.error: BaseException | None = None
         self._schedule = schedule
-        self._looping = len(units)
+        self._in_order = in_order
+        self._ended = ended
+        self._tasks: dict[Unit, asyncio.Task[None]] = {}
+        self._looping = 0
         self._loops_over = asyncio.Event()
-        self._entering = len(units)
+        self._entering = 0
         self._entered = asyncio.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, or is about to: nothing can be added any more."""
+        return self.error is not None or self._loops_over.is_set()
+
+    def add(self, unit: Unit) -> None:
+        """Have one more unit run; where the others do already, it starts at once."""
+        self.units.append(unit)
+        if self._tasks:
+            self._start(unit)
+
+    def _start(self, unit: Unit) -> None:
+        self._schedule.busy += 1
+        self._looping += 1
+        self._entering += unit.loop is None
+        self._make_task(unit)
+
+    def _make_task(self, unit: Unit) -> None:
+        name = f"pipelines: {unit.title}"
+        task = self._schedule.loop.create_task(self._live(unit), name=name)
+        task.add_done_callback(functools.partial(self._make_up, unit))
+        self._tasks[unit] = task
+
+    def _make_up(self, unit: Unit, task: asyncio.Task[None]) -> None:
+        """End a unit in order whose task was cancelled before it had begun, which then never runs.
+
+        `asyncio.run` does so with all tasks that it finds when its main one fails.
+        """
+        if unit.task is None:
+            self.abort(asyncio.CancelledError("the run was cancelled"))
+            self._make_task(unit)
 
     async def run(self) -> None:
         """Start all units and wait for their end; a cancellation aborts, and is waited out."""
         if self.error is not None:
             return  # aborted before it began
-        self._schedule.busy += len(self.units)
-        tasks = [
-            asyncio.create_task(self._live(unit), name=f"pipelines: {unit.title}")
-            for unit in self.units
-        ]
+        for unit in self.units:
+            self._start(unit)
         await self.outlast(self._loops_over.wait)
-        for unit, task in zip(reversed(self.units), reversed(tasks), strict=True):
+        for unit in reversed([*self._in_order(self.units)]):
             unit.turn.set()
-            await self.outlast(functools.partial(asyncio.wait, [task]))
+            await self.outlast(functools.partial(asyncio.wait, [self._tasks[unit]]))
+
+    def _split(self, unit: Unit, pieces: Sequence[Piece]) -> None:
+        """Give pieces of a running unit tasks of their own."""
+        for piece in pieces:
+            if piece.stays:
+                unit.nodes = tuple(piece.nodes)
+            else:
+                self.add(Unit([piece.nodes], resumed(piece)))
 
     def abort(self, error: BaseException) -> None:
         """End the run with an error; the first one counts."""
-        if self.error is not None or not self._looping:
+        if self.over:
             return
         self.error = error
         self._schedule.end()
@@ -97,8 +155,10 @@ class Life:
         try:
             if self.error is not None:
                 raise asyncio.CancelledError  # aborted before this unit's turn to start
-            await self._enter(unit)
-            await loops.run(unit.nodes)
+            if unit.loop is None:
+                await self._enter(unit)
+                unit.loop = loop_of(unit.lines)
+            await unit.loop(functools.partial(self._split, unit))
             unit.looping = False  # from here on an abort lets it exit in peace
             await self._end_well(unit)
         except BaseException as error:
@@ -125,8 +185,9 @@ class Life:
             await node.exit(self.error)
             node.state = "done"
             node.ended = clock()
-            node.outlet.close()
+            node.end_stream()
         self._loop_ended()
+        self._ended()
         self._schedule.leave()
 
     def _fail(self, error: BaseException) -> None:
@@ -140,6 +201,7 @@ class Life:
             failed = getattr(self.error, "node", None) == node.name
             node.state = "failed" if failed else "stopped"
             node.ended = clock()
+            node.adopt()
         self._loop_ended()
         await self.outlast(unit.turn.wait)
         for node in reversed(unit.nodes):

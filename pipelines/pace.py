@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from pipelines.spec import Rate
 
@@ -53,17 +54,17 @@ class Watch:
 
     LOOKS = 8  # per time-out
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, task: asyncio.Task[Any] | None = None) -> None:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        self._task = task or asyncio.current_task()
         self._calls = 0
         self._calling = False
         self._seen = (0, 0.0)
         self._expired = False
         self._timer = self._loop.call_later(self._timeout / self.LOOKS, self._look)
         assert self._task is not None
-        self._task.add_done_callback(lambda _: self._timer.cancel())
+        self._task.add_done_callback(lambda _: self.stop())
 
     @classmethod
     def of(cls, timeout: float | None) -> Watch | None:
@@ -92,6 +93,10 @@ class Watch:
             late.__cause__ = error
             return late
         return error
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
 
     def _forgive(self) -> None:
         self._expired = False

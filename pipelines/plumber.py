@@ -11,23 +11,21 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from pipelines.audit import audit
+from pipelines.build import Builder, Wrap
 from pipelines.check import Examination, compile_graph
-from pipelines.edge import Edge, Outlet
 from pipelines.errors import GraphError, PipelinesError, StalledError
-from pipelines.failure import Tolerance
-from pipelines.inlet import BatchInlet, Inlet, JoinInlet, MergeInlet
+from pipelines.growth import Growth
 from pipelines.letters import DeadLetters
-from pipelines.life import Life, Unit
+from pipelines.life import Life
 from pipelines.load import load
-from pipelines.loops import fuses
 from pipelines.metrics import EdgeCounts, Reporter, RunReport, Snapshot
 from pipelines.processor import InputProcessor, Processor
 from pipelines.registry import did_you_mean
 from pipelines.schedule import Schedule, clock
 from pipelines.signals import Interrupted, interruptible
-from pipelines.spec import GraphSpec
-from pipelines.step import Shape
-from pipelines.streams import Link, topological_order
+from pipelines.spec import EdgeSpec, GraphSpec, NodeSpec
+from pipelines.units import in_order, units_of
 from pipelines.watchdog import Watchdog
 
 __all__ = ["Interrupted", "Plumber", "run"]
@@ -50,7 +48,6 @@ class Plumber:
         reporters: are told how the run goes.
 
     Attributes:
-        spec: the graph as data.
         report: how the run ended; `None` before that. It is there also when `join` raises.
 
     Raises:
@@ -66,109 +63,30 @@ class Plumber:
         limit: int | None = None,
         reporters: Iterable[Reporter] = (),
     ) -> None:
-        self._graph = _compiled(graph, coro_map)
-        assert self._graph.spec is not None
-        self.spec = self._graph.spec
+        compiled = _compiled(graph, coro_map)
+        spec = compiled.spec
+        assert spec is not None
         self.env_vars = env_vars
         self.report: RunReport | None = None
         self._reporters = tuple(reporters)
         self._schedule = Schedule(self._stalled)
-        self._letters = DeadLetters(self.spec, self._graph.dead_letter)
-        self._edges = self._make_edges()
-        self._nodes = self._make_processors(limit)
+        self._letters = DeadLetters(spec, compiled.dead_letter)
+        builder = Builder(spec, self._schedule, self._letters.write, env_vars, limit)
+        self._edges = builder.edges(compiled)
+        self._nodes = builder.nodes(compiled, self._edges)
+        self._growth = Growth(spec, builder, self._nodes, self._edges, self._schedule, coro_map)
         self._life: Life | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._joined = False
         self._drained = False
         self._began = 0.0
 
-    # Building.
-
-    def _make_edges(self) -> dict[Link, Edge]:
-        assert self._graph.streams is not None
-        gapped = self._graph.streams.gapped
-        sizes = {name: self.spec.properties(name).buffer_size for name in self.spec.nodes}
-        return {
-            (edge.source, edge.target): Edge(
-                edge.source,
-                edge.target,
-                edge.buffer_size or sizes[edge.target] or 1,
-                edge.when_full,
-                (edge.source, edge.target) in gapped,
-            )
-            for edge in self.spec.edges
-        }
-
-    def _make_processors(self, limit: int | None) -> dict[str, Processor]:
-        inbound: dict[str, list[Edge]] = {name: [] for name in self.spec.nodes}
-        outbound: dict[str, list[Edge]] = {name: [] for name in self.spec.nodes}
-        for (source, target), edge in self._edges.items():
-            outbound[source].append(edge)
-            inbound[target].append(edge)
-        tolerance = Tolerance(self.spec.runtime.max_failures)
-        processors: dict[str, Processor] = {}
-        for name, spec in self.spec.nodes.items():
-            properties = self.spec.properties(name)
-            if not inbound[name]:
-                # Defaults are for items. A source that breaks must not just end for one.
-                own = spec.properties.on_error or "fail"
-                properties = dataclasses.replace(properties, on_error=own, batch=None, timeout=None)
-            common: dict[str, Any] = {
-                "properties": properties,
-                "target": self._graph.targets.get(name),
-                "inlet": self._make_inlet(name, inbound[name]),
-                "outlet": Outlet(outbound[name]),
-                "schedule": self._schedule,
-                "tolerance": tolerance,
-                "bury": self._letters.write,
-                "env_vars": self.env_vars,
-            }
-            if inbound[name]:
-                processors[name] = Processor(spec, shape=self._graph.shapes[name], **common)
-            else:
-                processors[name] = InputProcessor(spec, shape=Shape(), limit=limit, **common)
-        return processors
-
-    def _make_inlet(self, name: str, edges: list[Edge]) -> Inlet | None:
-        properties = self.spec.properties(name)
-        inlet: Inlet
-        if not edges:
-            return None
-        if len(edges) == 1:
-            inlet = Inlet(edges)
-        elif properties.aggregate_inputs:
-            inlet = JoinInlet(edges, name, properties.join.on_missing if properties.join else None)
-        else:
-            inlet = MergeInlet(edges)
-        if properties.batch is not None:
-            return BatchInlet(inlet, properties.batch, self._schedule)
-        return inlet
-
-    def _make_units(self) -> list[Unit]:
-        """Cut the graph into lines of plain functions, and single nodes."""
-        units: list[list[Processor]] = []
-        unit_of: dict[str, list[Processor]] = {}
-        for name in topological_order(self.spec):
-            node = self._nodes[name]
-            before = self._fused_with(node)
-            if before is not None:
-                unit_of[name] = unit_of[before]
-                unit_of[name].append(node)
-            else:
-                unit_of[name] = [node]
-                units.append(unit_of[name])
-        return [Unit(nodes) for nodes in units]
-
-    def _fused_with(self, node: Processor) -> str | None:
-        """Return the node before this one if both can run in one loop, with no queue between."""
-        if node.inlet is None or len(node.inlet.edges) != 1 or not fuses(node):
-            return None
-        (edge,) = node.inlet.edges
-        before = self._nodes[edge.source]
-        plain = edge.when_full == "block" and not edge.gapped and len(before.outlet.edges) == 1
-        return edge.source if plain and fuses(before) else None
-
     # What it is made of.
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The graph as data, as it has become."""
+        return self._growth.spec
 
     @property
     def nodes(self) -> tuple[Processor, ...]:
@@ -211,7 +129,10 @@ class Plumber:
         if self._life is not None:
             raise RuntimeError("a Plumber runs its graph once: make another one to run it again")
         self._schedule.start(asyncio.get_running_loop())
-        self._life = Life(self._make_units(), self._schedule)
+        units = units_of(self.spec, self._nodes)
+        self._life = self._growth.life = Life(
+            units, self._schedule, lambda units: in_order(self.spec, units), self._growth.stir
+        )
         self._began = clock()
         self._supervisor = self._schedule.loop.create_task(
             self._supervise(self._life), name="pipelines: the run"
@@ -282,6 +203,51 @@ class Plumber:
         """Stop now: end all calls, run the exits, and let `join` raise `asyncio.CancelledError`."""
         if self._life is not None:
             self._life.abort(asyncio.CancelledError("the run was cancelled"))
+
+    # Growing.
+
+    def connect(
+        self,
+        source: str,
+        target: str | NodeSpec,
+        *,
+        buffer_size: int | None = None,
+        when_full: str = "block",
+        inlet: Wrap | None = None,
+    ) -> None:
+        """Lead an edge from a node to another one; the graph may be running.
+
+        What `source` sends from now on goes there too. Plain functions work on a run of items at a
+        time: the one under way is sent as it would have been.
+
+        Args:
+            source: the name of a node that has not ended.
+            target: the name of a node that has not ended, and that merges its inputs: its own
+                properties say ``aggregate_inputs: false``. Or a new node, which starts at once.
+            buffer_size: items that the edge holds; by default the target's.
+            when_full: ``block``, ``drop_newest`` or ``drop_oldest``.
+            inlet: makes another way in of a new node's.
+
+        Raises:
+            GraphError: a name is unknown, the edge is there already or closes a circle, `target`
+                can't gain an edge, or a new node is faulty; it lists every problem.
+            PipelinesError: one of the nodes has ended, or the run has.
+        """
+        node = None if isinstance(target, str) else target
+        name = target if isinstance(target, str) else target.name
+        self._growth.connect(EdgeSpec(source, name, buffer_size, when_full), node, inlet)
+
+    def hold(self, name: str) -> None:
+        """Keep a node from ending while an edge may yet come to lead there.
+
+        Without this it ends when all those have that lead to it now. A held node ends when no node
+        is at work but those behind it.
+
+        Raises:
+            GraphError: no node has that name, or it does not merge its inputs; see `connect`.
+            PipelinesError: it has ended.
+        """
+        self._growth.hold(name)
 
     # Feeding.
 
@@ -358,7 +324,7 @@ class Plumber:
             if life.error is not None and isinstance(node, InputProcessor):
                 node.end()  # also where the run ended before its nodes began
         snapshot = self.snapshot()
-        fault = self._audit(snapshot)
+        fault = audit(snapshot, self._nodes, self._edges)
         if fault is not None and life.error is not None:
             life.error.add_note(str(fault))
         life.error = life.error or fault
@@ -386,30 +352,8 @@ class Plumber:
             return "failed"
         return "drained" if self._drained else "done"
 
-    def _audit(self, snapshot: Snapshot) -> PipelinesError | None:
-        """Compare what nodes sent with what others received: nothing may be lost silently."""
-        done = [name for name, node in snapshot.nodes.items() if node.state == "done"]
-        wrong = [name for name in done if snapshot.nodes[name].in_flight]
-        wrong += [
-            f"{edge} (ended, with items in its queue)"
-            for edge in self._edges.values()
-            if edge.qsize() and edge.target in done and not edge.abandoned
-        ]
-        for name, node in self._nodes.items():
-            if node.inlet is None or not node.inlet.edges:
-                continue
-            edges = node.inlet.edges
-            sent = sum(self._nodes[edge.source].emitted - edge.withheld for edge in edges)
-            left = sum(edge.qsize() + edge.dropped for edge in edges) + node.inlet.queued
-            taken = node.width * node.received - node.inlet.filled
-            if sent - left != taken:
-                wrong.append(f"{name} (was sent {sent}, received {taken}, left or dropped {left})")
-        if not wrong:
-            return None
-        return PipelinesError(f"items were lost, which is a bug in pipelines: {'; '.join(wrong)}")
-
     def _stalled(self) -> None:
-        if self._life is None or self._life.error is not None:
+        if self._life is None or self._life.error is not None or self._growth.let_one_go():
             return
         waits = [
             f"{node.name!r} waits for {_what(node)}"

@@ -13,7 +13,7 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from pipelines.edge import GAP, UNBOUNDED
 from pipelines.errors import StepError
@@ -57,9 +57,10 @@ class Pool(abc.ABC):
         self.waiting = 0
         rate = node.properties.rate_limit
         self.throttle = None if rate is None else Throttle(rate)
-        self._group: asyncio.TaskGroup
+        self._group: asyncio.TaskGroup | None = None
         self._parent: asyncio.Task[Any]
-        self._alive = 0
+        self._alive = 1  # in the place of the task that will run this
+        self._begun: list[tuple[int, Any, Any]] = []
         self._gone = asyncio.Event()
         self._parked: list[asyncio.Future[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -74,22 +75,37 @@ class Pool(abc.ABC):
         # Calls in flight beyond what the edges hold, so that small buffers don't cost concurrency.
         self._slack = max(0, size - self.outlet.capacity())
 
-    async def run(self, begun: Iterable[tuple[Any, Any]] = ()) -> None:
-        """Work until doomsday.
+    def begun(self, pairs: Iterable[tuple[Any, Any]]) -> Self:
+        """Take over items whose first call was made elsewhere, each with its outcome."""
+        for item, outcome in pairs:
+            self._more_taken -= 1  # it has been counted already
+            self._begun.append((self.place(), item, outcome))
+        return self
 
-        Args:
-            begun: items whose first call was made elsewhere, each with its outcome.
-        """
+    def admit(self, item: Any) -> int:
+        """Take over an item whose call waits in another task, to `join`; return its place."""
+        self._alive += 1
+        self._more_taken -= 1
+        return self.place(item)
+
+    async def join(self, place: int, item: Any, outcome: Any) -> None:
+        """Take what came of an item that was admitted, and go on as one of the workers."""
+        self.finish(place, item, outcome, 1)
+        if self.outlet.hungry:
+            self.outlet.feed()
+        await self._worker(self.size - 1)
+        self.schedule.busy += 1  # the worker has been counted out; its task's unit is to be yet
+
+    async def run(self) -> None:
+        """Work until doomsday."""
         parent = asyncio.current_task()
         assert parent is not None
         self._parent = parent
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._alive = 1  # in the place of the task that runs this
-                for item, outcome in begun:
-                    self._more_taken -= 1  # it has been counted already
-                    self.finish(self.place(), item, outcome, 1)
+                for place, item, outcome in self._begun:
+                    self.finish(place, item, outcome, 1)
                 group.create_task(self._worker(0))
                 await self._all_gone()
         except BaseExceptionGroup as errors:
@@ -216,7 +232,7 @@ class Pool(abc.ABC):
         if self._parked:
             self._rousing = True
             self.schedule.wake(self._parked.pop())
-        elif self._alive < self.size:
+        elif self._group is not None and self._alive < self.size:
             self._rousing = True
             self._group.create_task(self._worker(self._alive))
             self._alive += 1
@@ -340,7 +356,6 @@ class Calls(Pool):
                 if not await self.park():
                     return
                 continue
-            append = outlet.append
             began = clock()
             self._turn = me
             for _ in range(count):
@@ -370,6 +385,7 @@ class Calls(Pool):
                     and not self.held
                     and not batched
                 ):
+                    append = outlet.append  # now, as an edge may have come since the last item
                     append(result)
                     self.emitted = place + 1
                 else:

@@ -10,7 +10,7 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from pipelines.edge import GAP, Edge, Gap, Outlet
@@ -29,7 +29,7 @@ from pipelines.outputqueue import OutputQueue
 from pipelines.pace import Watch
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import NodeSpec, Properties
-from pipelines.step import SKIP, Route, Shape, Skip, Step, is_iterable_source
+from pipelines.step import SKIP, Route, Shape, Skip, SkipEntry, Step, is_iterable_source
 
 __all__ = ["InputProcessor", "Processor"]
 
@@ -56,6 +56,8 @@ class Processor:
         refresh: brings the counters up to date; a pool derives them from its own.
         worked: seconds at work, where a line measures them; see `busy`.
         tolerated: failures that did not end the run.
+        line: the nodes that this one runs as one with, as long as they do; see `gain`.
+        regroup: nodes of the line that begins here have gained edges, or may.
     """
 
     inlet: Inlet | None
@@ -100,13 +102,18 @@ class Processor:
         self.state: State = "waiting"
         self.starved = 0.0
         self.blocked = 0.0
-        self.worked: float | None = None
+        self.worked = 0.0
+        self._alone_since: float | None = None
+        self._idle_before = 0.0
         self.refresh: Callable[[], None] = _nothing
         self.began = self.ended = 0.0
         self.received = self.finished = self.skipped = self.dead_lettered = self.failed = 0
         self.retried = self.yielded = self.tolerated = 0
         self.last_error = ""
         self.task: asyncio.Task[Any] | None = None
+        self.line: Sequence[Processor] = ()
+        self.regroup = False
+        self._gained: list[Edge] = []
         self._bury = bury
         self._stack = contextlib.AsyncExitStack()
 
@@ -161,13 +168,54 @@ class Processor:
 
     async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
         kind = self.properties.executor
-        if kind != "inline" and self.inlet is not None:
+        if kind != "inline" and self.inlet is not None and not self.shape.streams:
             runs = ThreadExecutor if kind == "thread" else ProcessExecutor
             self.executor = runs(self.name, self.step, self.concurrency)
             stack.push_async_exit(_Closing(self.executor))
             await self.executor.open()
             return
         self.call = self.step.bind(await enter_inline(self.step, stack))
+
+    # Gaining edges.
+
+    def gain(self, edge: Edge) -> None:
+        """Send over one more edge: from now on, or from where a line is between two runs.
+
+        In the middle of a run a line has taken items into account that it has not sent yet.
+        """
+        edge.outlet = self.outlet
+        self._gained.append(edge)
+        if self.line:
+            self.reconsider()
+        else:
+            self.adopt()
+
+    def reconsider(self) -> None:
+        """Have those that this node runs as one with look whether they still can."""
+        if not self.line:
+            return
+        first, last = self.line[0], self.line[-1]
+        first.regroup = True
+        last.outlet.interrupt()
+        if first.inlet is not None:
+            first.inlet.rouse()
+
+    def adopt(self) -> None:
+        """Begin to send over the edges that were gained."""
+        if self._gained:
+            self.refresh()
+            for edge in self._gained:
+                self.outlet.gain(edge, self.emitted)
+            self._gained.clear()
+
+    def count_sent(self, count: int) -> None:
+        """Count values that the step has sent by itself; see `Outlet.steer`."""
+        self.yielded += count
+
+    def end_stream(self) -> None:
+        """Let doomsday come for all edges that lead on."""
+        self.adopt()
+        self.outlet.close()
 
     # Waiting.
 
@@ -184,7 +232,7 @@ class Processor:
 
     def _fed(self, event: asyncio.Future[None], began: float) -> None:
         self.starved += clock() - began
-        self.state = "running"
+        self._go_on_from("waiting")
         assert self.inlet is not None
         if not self.inlet.external:
             self.schedule.wake(event)
@@ -201,8 +249,12 @@ class Processor:
 
     def _unblocked(self, event: asyncio.Future[None], began: float) -> None:
         self.blocked += clock() - began
-        self.state = "running"
+        self._go_on_from("blocked")
         self.schedule.wake(event)
+
+    def _go_on_from(self, state: State) -> None:
+        if self.state == state:  # else the node has ended meanwhile
+            self.state = "running"
 
     # What is no plain value.
 
@@ -276,6 +328,8 @@ class Processor:
             raise error
         if isinstance(error, asyncio.CancelledError) and (_cancelled() or self.schedule.over):
             raise error
+        if isinstance(error, SkipEntry) and self.doing == Processor.doing:
+            return SKIP
         self.last_error = describe(error)
         size = self.weight(item)
         if (retry := again(self.properties.retry, error, attempt)) is not None:
@@ -347,13 +401,19 @@ class Processor:
 
     @property
     def busy(self) -> float:
-        """Seconds at work: measured in a line, else what was not spent waiting."""
-        if self.worked is not None:
-            pulled = self.inlet.seconds if isinstance(self.inlet, SourceInlet) else 0.0
+        """Seconds at work: measured in a line, and what was not spent waiting outside of one."""
+        pulled = self.inlet.seconds if isinstance(self.inlet, SourceInlet) else 0.0
+        if self._alone_since is None:
             return self.worked + pulled
-        if not self.began:
-            return 0.0
-        return max(0.0, (self.ended or clock()) - self.began - self.starved - self.blocked)
+        idle = self.starved + self.blocked - self._idle_before
+        return self.worked + max(0.0, (self.ended or clock()) - self._alone_since - idle)
+
+    def leave_line(self, since: float) -> None:
+        """Count as work what is not spent waiting, since a point in time; no line measures it."""
+        self._alone_since = since
+        self._idle_before = self.starved + self.blocked
+        self.line = ()
+        self.adopt()
 
     def counts(self) -> NodeCounts:
         """Return the counters as they are now."""
@@ -397,6 +457,11 @@ class InputProcessor(Processor):
         self._closed = asyncio.Event()
         self._started = asyncio.Event()
         self._instance: Any = None
+        self._attempt = 1
+        self._opened = False
+        #: What gives the items, and what its making raised.
+        self.values: Any = ()
+        self.broken: BaseException | None = None
 
     async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
         if inspect.isclass(self.step.target):
@@ -407,6 +472,33 @@ class InputProcessor(Processor):
     def is_seed(self) -> bool:
         """Whether the step is a coroutine of the seed's protocol, which puts items by itself."""
         return self.spec.coro is not None
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether its items can be pulled at once, by all that is known before it is called."""
+        target = self.step.target
+        awaits = inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
+        return self._is_inline and not self.is_seed and not awaits
+
+    @property
+    def _is_inline(self) -> bool:
+        return self.properties.executor == "inline" and self.properties.rate_limit is None
+
+    async def open(self) -> None:
+        """Make the node's `values`, once; they are its way in where a line can pull from them.
+
+        What that raises is kept as `broken`.
+        """
+        if self._opened:
+            return
+        self._opened = True
+        try:
+            self.values = await self.make()
+        except Exception as error:
+            self.broken = error
+        else:
+            if self._is_inline and not isinstance(self.values, AsyncIterable):
+                self.attach(self.values)
 
     def hold_open(self) -> None:
         """Go on taking what is put after the step has ended, until `close`."""
@@ -466,6 +558,10 @@ class InputProcessor(Processor):
         else:
             await self.queue.put(item)
 
+    def count_sent(self, count: int) -> None:
+        self.received += count
+        self.finished += count
+
     def sent(self) -> None:
         """Be told that an item was sent; end the step after `limit` of them."""
         if self.limit is not None and self.received >= self.limit:
@@ -523,8 +619,8 @@ class InputProcessor(Processor):
                 self.outlet.interrupt()
                 self.task.cancel()
 
-    async def start_over(self, error: BaseException, attempt: int) -> int | None:
-        """Handle a source that broke: return the next attempt's number, or `None` to end here.
+    async def start_over(self, error: BaseException) -> bool:
+        """Handle a source that broke: tell whether to begin again, or to end here.
 
         It is tried again only while nothing came of it: later, items would come twice.
 
@@ -532,17 +628,19 @@ class InputProcessor(Processor):
             StepError: the node does not tolerate it.
         """
         if self.received and self.properties.retry is not None:
-            attempt = self.properties.retry.attempts
-        outcome = await self.caught(None, error, attempt)
+            self._attempt = self.properties.retry.attempts
+        outcome = await self.caught(None, error, self._attempt)
         if type(outcome) is not Again:
             # The item that could not be made: what was made before it goes on, and ends there.
             logger.warning("input node %r ends early: %s", self.name, self.last_error)
             self.received += 1
             self.account(None, outcome)
             self.finished += 1
-            return None
+            return False
         await asyncio.sleep(outcome.seconds)
-        return outcome.attempt
+        self._attempt = outcome.attempt
+        self._opened, self.broken = False, None
+        return True
 
 
 class _Closing:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterator
 from typing import Any
 
+from pipelines.channel import Channel
 from pipelines.executor import Executor, Lane
-from pipelines.pace import Pace, Throttle
+from pipelines.pace import Throttle
 from pipelines.processor import InputProcessor
-from pipelines.schedule import clock
 
 __all__ = ["drive", "drive_seed"]
 
 logger = logging.getLogger(__name__)
+
+#: Items at most that a source in a thread makes ahead of those who want them.
+AHEAD = 32
 
 
 async def drive_seed(source: InputProcessor) -> BaseException | None:
@@ -68,19 +70,13 @@ async def _awaited(source: InputProcessor, values: Any) -> AsyncGenerator[Any]:
 async def _in_thread(source: InputProcessor, iterator: Iterator[Any]) -> AsyncGenerator[Any]:
     """Give the items of an iterator that may block, taken in a thread."""
     lane = Lane(f"pipelines:{source.name}", source.schedule.loop)
-    pace = Pace()
+    channel = Channel(min(AHEAD, source.properties.buffer_size or AHEAD))
+    lane.submit(functools.partial(_pump, iterator, channel))
     try:
-        while True:
-            began = clock()
-            items, error = await lane.submit(functools.partial(_pull, iterator, pace.limit))
-            for item in items:
-                yield item
-            if error is not None:
-                raise error
-            if len(items) < pace.limit:
-                return
-            pace.adapt(len(items), clock() - began)
+        async for item in channel:
+            yield item
     finally:
+        channel.close()
         if hasattr(iterator, "close"):
             lane.submit(iterator.close)
         if not await lane.join(Executor.patience):
@@ -90,14 +86,15 @@ async def _in_thread(source: InputProcessor, iterator: Iterator[Any]) -> AsyncGe
             )
 
 
-def _pull(iterator: Iterator[Any], count: int) -> tuple[list[Any], Exception | None]:
-    """Take up to `count` items; runs in the source's thread."""
-    items: list[Any] = []
+def _pump(iterator: Iterator[Any], channel: Channel) -> None:
+    """Put all items into the channel, or as many as are wanted; runs in the source's thread."""
     try:
-        items.extend(itertools.islice(iterator, count))
-    except Exception as error:
-        return items, error
-    return items, None
+        for item in iterator:
+            if not channel.put(item):
+                return
+    except BaseException as error:
+        channel.close(error)
+    channel.close()
 
 
 async def _until_stopped(

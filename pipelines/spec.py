@@ -12,7 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
+from types import ModuleType
 from typing import Any
+
+from pipelines.errors import shorten
 
 __all__ = [
     "DEFAULTS",
@@ -426,7 +429,7 @@ class GraphSpec:
 
         Raises:
             ValueError: a callable can't be found again by a name (a lambda, a local function, an
-                object made at run time).
+                object made at run time), or an argument is no plain data.
         """
         document = self.to_dict()
         steps = list(document["nodes"].items())
@@ -436,6 +439,8 @@ class GraphSpec:
             for key in ("coro", "func"):
                 if key in node:
                     node[key] = _reference(name, node[key])
+            for key, value in node.get("args", {}).items():
+                _refuse_unwritable(name, key, value)
         return document
 
     def to_yaml(self) -> str:
@@ -449,6 +454,7 @@ class GraphSpec:
             """Quotes also what only YAML 1.2 takes for a number, such as the text 1e5 or 08."""
 
         Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("+-.0123456789"))
+        Dumper.add_representer(str, _represent_text)
         document = self.to_plain()
         for node in (*document["nodes"].values(), document.get("dead_letter", {})):
             if "args" in node:
@@ -489,11 +495,41 @@ def _reference(node: str, target: Any) -> str:
     if isinstance(target, str):
         return target
     module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", None)
-    if not module or not name or "<" in name:
+    # A method of an object would be found again as a function that wants the object.
+    owner = getattr(target, "__self__", None)
+    bound = owner is not None and not isinstance(owner, type | ModuleType)
+    if not module or not name or "<" in name or bound:
         raise ValueError(
             f"node {node!r}: {target!r} has no importable name; define it at the top of a module"
         )
     return f"{module}:{name}"
+
+
+def _refuse_unwritable(node: str, key: str, value: Any) -> None:
+    """Refuse an argument that would not be the same once it was written and read again.
+
+    Raises:
+        ValueError: it is none of what JSON knows.
+    """
+    if isinstance(value, Mapping) and all(isinstance(each, str) for each in value):
+        parts: Iterable[Any] = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    elif value is None or isinstance(value, str | int | float):
+        return
+    else:
+        raise ValueError(
+            f"node {node!r}: the argument {key!r} holds {shorten(value, 60)}, which a file can't; "
+            "give text, numbers, lists and mappings, or the module:qualname of what makes it"
+        )
+    for part in parts:
+        _refuse_unwritable(node, key, part)
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    """Write text of several lines as such, where YAML can."""
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def _escaped(value: Any) -> Any:

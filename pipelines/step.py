@@ -6,12 +6,13 @@ binds it to its arguments: whatever it was, a loop calls ``step(item)``.
 
 from __future__ import annotations
 
+import abc
 import enum
 import functools
 import importlib
 import inspect
 import types
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -25,7 +26,9 @@ __all__ = [
     "Route",
     "Shape",
     "Skip",
+    "SkipEntry",
     "Step",
+    "StreamStep",
     "discard",
     "is_iterable_source",
     "resolve",
@@ -44,6 +47,10 @@ class Skip(enum.Enum):
 
 #: Returned by a step: nothing goes on for this item.
 SKIP = Skip.SKIP
+
+
+class SkipEntry(Exception):
+    """Raised by a step: nothing goes on for this item, as where it returns `SKIP`."""
 
 
 @final
@@ -94,11 +101,30 @@ class Shape:
         is_class: constructed with the node's `args`, then its instance is called.
         is_async: calling it gives something to await or to iterate with ``async for``.
         yields: it gives any number of values for one item.
+        streams: it takes all items at once, as an iterator; see `StreamStep`.
     """
 
     is_class: bool = False
     is_async: bool = False
     yields: bool = False
+    streams: bool = False
+
+
+class StreamStep(abc.ABC):
+    """The base of a class whose instances take a whole stream: an iterator in, an iterable out.
+
+    It runs in a thread of its own, where its iterator may wait for the next item. A node with a
+    `concurrency` of n has n threads, each with its own call of `stream` and its own share of the
+    items.
+    """
+
+    @abc.abstractmethod
+    def stream(self, items: Iterator[Any]) -> Iterable[Any] | None:
+        """Return the results of all items; `None` where there are none.
+
+        Args:
+            items: gives each item as it comes, and ends when the stream does.
+        """
 
 
 def discard(outcomes: Iterable[Any]) -> None:
@@ -114,6 +140,8 @@ def shape_of(target: Any) -> Shape:
     Any other class, such as `str` or a dataclass, is a plain function from an item to an instance.
     """
     if inspect.isclass(target):
+        if issubclass(target, StreamStep):
+            return Shape(is_class=True, yields=True, streams=True)
         own = next(
             (vars(base)["__call__"] for base in target.__mro__ if "__call__" in vars(base)), None
         )
@@ -196,6 +224,8 @@ class Step:
 
     def bind(self, instance: Any = None) -> Callable[[Any], Any]:
         """Return the one-argument callable, of `instance` where the step is a class."""
+        if isinstance(instance, StreamStep):
+            return instance.stream
         function = self.target if instance is None else instance
         args = self.args if instance is None else {}
         if self.seed is not None:

@@ -70,8 +70,8 @@ MUTANTS = (
     Mutant(
         "the closing order: exits after a failure run from the first node on",
         "life.py",
-        "zip(reversed(self.units), reversed(tasks), strict=True)",
-        "zip(self.units, tasks, strict=True)",
+        "in reversed([*self._in_order(self.units)])",
+        "in self._in_order(self.units)",
     ),
     Mutant(
         "doomsday: the end overtakes the last items",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +20,11 @@ LONG = 20.0
 
 #: What hung, kept so that no later test is troubled by its being collected.
 _ABANDONED: list[Any] = []
+
+
+def named(argument: Any) -> str:
+    """Name a parametrised test without addresses: all workers must find the same names."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(argument))[:60]
 
 
 def node(

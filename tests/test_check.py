@@ -14,6 +14,7 @@ import pytest
 import sample_steps as steps
 from hypothesis import given
 from hypothesis import strategies as st
+from running import named
 
 from pipelines.check import Examination, check, compile_graph, examine
 from pipelines.errors import GraphError, Problem
@@ -491,7 +492,7 @@ def test_an_input_node_without_a_step() -> None:
         {"coro": "sample_steps:Seed.reverse"},
         {"func": steps.inc, "properties": {"batch": {"size": 3}}},
     ],
-    ids=lambda node: str(node)[:60],
+    ids=named,
 )
 def test_a_step_that_fits(node: Any) -> None:
     """Functions, classes, instances, builtins, and steps of the seed."""
@@ -506,7 +507,7 @@ def test_a_step_that_fits(node: Any) -> None:
         {"func": steps.Flat, "args": {"item": 1}},
         {"func": list},
     ],
-    ids=lambda node: str(node)[:60],
+    ids=named,
 )
 def test_a_source_that_fits(source: Any) -> None:
     """It is called with its args alone, or with the seed's queue."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
 import pytest
+from running import named
 
 from pipelines import Plumber, RunReport, StepError
 
@@ -40,7 +41,7 @@ async def make_seed(self: Any, output_q: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [{"func": ["a", "b"]}, {"func": make_async}, {"coro": make_seed}], ids=str
+    "source", [{"func": ["a", "b"]}, {"func": make_async}, {"coro": make_seed}], ids=named
 )
 async def test_items_may_be_put_besides_those_that_a_step_makes(source: dict[str, Any]) -> None:
     """Whatever makes the items, what is put comes too, also after the step has ended."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sample_steps as steps
+from running import named
 
 from pipelines.step import (
     CONTROL,
@@ -71,7 +72,7 @@ class Yields:
         (functools.partial(functools.partial(steps.split)), Shape(yields=True)),
         ("x".join, PLAIN),
     ],
-    ids=str,
+    ids=named,
 )
 def test_the_shape_of_a_callable(target: Any, shape: Shape) -> None:
     """Of a class that defines `__call__` that of its instances; any other is a function."""

@@ -121,7 +121,7 @@ def test_a_failing_step_shows_the_users_frames_only(plumber: Any) -> None:
 def test_verbose_shows_every_frame(plumber: Any) -> None:
     """With ``-v`` the frames that called the step are there too."""
     done = plumber("run", "-v", "fails.yaml")
-    assert os.path.join("pipelines", "loops.py") in done.stderr
+    assert os.path.join("pipelines", "stage.py") in done.stderr
 
 
 def test_an_invalid_graph_is_not_run(plumber: Any) -> None:

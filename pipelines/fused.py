@@ -1,0 +1,228 @@
+"""Nodes that run as one, with no queue between them, as long as none of their calls waits.
+
+Fused nodes take a run of items through stage by stage: each node's step is called with all of them,
+then the next one's with the results. That costs little more than calling the steps by hand, and
+while no call waits there is nothing that separate tasks could do better.
+
+The first call that waits **splits** them, for good: what is done goes on at once, what has not
+begun goes back into its queue, the nodes around become lines of their own, and the node of that
+call gets the loop of its kind. So nothing finished is held back by a call that waits, and each node
+has as many calls in flight as it may. A callback of the event loop finds out: it comes to run only
+when the task has been suspended.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pipelines.failure import SPECIAL
+from pipelines.pool import Calls
+from pipelines.processor import Processor
+from pipelines.schedule import clock
+from pipelines.serial import serve
+from pipelines.stage import Stage
+
+__all__ = ["MOST", "Fused", "Piece", "Split", "send"]
+
+#: Items that fused nodes take at a time, at most.
+MOST = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Neighbouring nodes of a unit that was split.
+
+    Attributes:
+        nodes: in topological order; none for a task that is left with nothing but a call.
+        pool: what goes on with them, if they don't go on as a line.
+        stays: they stay in the unit's own task.
+    """
+
+    nodes: Sequence[Processor]
+    pool: Calls | None = None
+    stays: bool = False
+
+
+#: Divides a unit into pieces, each of which gets a task of its own unless it stays.
+Split = Callable[[Sequence[Piece]], None]
+
+
+class Fused(abc.ABC):
+    """Runs nodes as one, until doomsday or until they are split.
+
+    Args:
+        lines: nodes of which each but the last leads to the next one alone; in topological order.
+        split: divides the unit that this runs in.
+    """
+
+    def __init__(self, lines: Sequence[Sequence[Processor]], split: Split) -> None:
+        self._lines = [
+            [Stage(node, last=self._sends(node, nodes)) for node in nodes] for nodes in lines
+        ]
+        self._stages = [stage for line in self._lines for stage in line]
+        self._split = split
+        self._schedule = lines[0][0].schedule
+        self._task = asyncio.current_task()
+        #: The stage under way, or the last one that was.
+        self._at = self._stages[0]
+        self._look_due = False
+        self._guest: tuple[Calls, int] | None = None
+        self._fault: BaseException | None = None
+        nodes = [stage.node for stage in self._stages]
+        for node in nodes:
+            node.line = nodes
+
+    @staticmethod
+    def _sends(node: Processor, line: Sequence[Processor]) -> bool:
+        """Tell whether a node's results are sent over its edges, marks and all."""
+        return node is line[-1]
+
+    async def run(self) -> bool:
+        """Take items through the nodes; tell whether they were all its own until doomsday."""
+        whole = True
+        while not await self._flow():
+            whole = False
+            if not self._at.interrupted:
+                self._split([*self._pieces(), Piece([], stays=True)])
+                break
+            if not await self._go_on():
+                break
+        return whole
+
+    @abc.abstractmethod
+    async def _flow(self) -> bool:
+        """Take items through the nodes until doomsday; tell whether it has come.
+
+        Otherwise the nodes have been split, or are to be.
+        """
+
+    async def _run_stage(self, stage: Stage, items: list[object]) -> None:
+        self._at = stage
+        try:
+            await stage.run(items)
+        except BaseException:
+            stage.give_up()
+            send(stage)
+            if not stage.interrupted:
+                self._flush()
+            if self._fault is not None:
+                raise self._fault from None
+            raise
+        if self._fault is not None:
+            raise self._fault
+
+    # Being split.
+
+    def _reconsider(self) -> None:
+        """Begin to send over the edges that nodes have gained."""
+        self._stages[0].node.regroup = False
+        for stage in self._stages:
+            stage.node.adopt()
+
+    def _watch(self) -> None:
+        """Have `_look` find out whether a call of the coming run of items waits."""
+        if not self._look_due:
+            self._look_due = True
+            self._schedule.loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Come to run while the task is suspended, or when the run of items is long over."""
+        self._look_due = False
+        stage = self._at
+        if not stage.calling or stage.interrupted or self._schedule.over:
+            return
+        assert self._task is not None
+        try:
+            stage.interrupt(self._task)
+        except BaseException as error:
+            self._fault = error  # to be raised where the nodes run
+            self._task.cancel()
+        finally:
+            send(stage)
+            self._flush()
+            stage.leave()
+        if self._fault is None and len(pieces := list(self._pieces())) > 1:
+            self._split(pieces)
+
+    @abc.abstractmethod
+    def _flush(self) -> None:
+        """Put into the queues what lies between stages that are over and others to come."""
+
+    def _pieces(self) -> Iterator[Piece]:
+        """Divide the nodes: those that a call or an item waits at are alone, the rest are lines.
+
+        A line looks for items in its first queue only, so one also ends where any lie within, and
+        behind a node that has come to lead elsewhere too.
+        """
+        for line in self._lines:
+            together: list[Processor] = []
+            for stage in line:
+                alone = stage.interrupted or bool(stage.waiting)
+                queue = stage.node.inlet
+                if together and (
+                    alone
+                    or (queue is not None and queue.items)
+                    or len(together[-1].outlet.edges) > 1  # what it sends must go by queues
+                ):
+                    yield Piece(together)
+                    together = []
+                if alone:
+                    yield from self._alone(stage)
+                else:
+                    together.append(stage.node)
+            if together:
+                yield Piece(together)
+
+    def _alone(self, stage: Stage) -> Iterator[Piece]:
+        nodes = [stage.node]
+        if stage.interrupted and not stage.several:
+            yield Piece(nodes, stays=True)
+            return
+        if not stage.interrupted:
+            stage.node.leave_line(clock())
+        pool = Calls(stage.node).begun(stage.waiting)
+        yield Piece(nodes, pool)
+        if stage.interrupted:
+            self._guest = pool, pool.admit(stage.items[0])
+            yield Piece([], stays=True)
+
+    async def _go_on(self) -> bool:
+        """Go on with the node whose call has waited; tell whether it does as a line."""
+        stage = self._at
+        item, outcome = stage.resume()
+        if self._guest is not None:
+            pool, place = self._guest
+            await pool.join(place, item, outcome)
+            return False
+        stage.results = []
+        stage.sort(item, outcome)
+        send(stage)
+        if stage.waiting:
+            await Calls(stage.node).begun(stage.waiting).run()
+        elif stage.node.shape.is_async:
+            await serve(stage.node)
+        else:
+            return await self._go_on_alone(stage.node)
+        return False
+
+    @abc.abstractmethod
+    async def _go_on_alone(self, node: Processor) -> bool:
+        """Go on with one node as a line; tell whether `_flow` is to be called again for that."""
+
+
+def send(stage: Stage) -> None:
+    """Send on a stage's results."""
+    outlet, results = stage.node.outlet, stage.results
+    if SPECIAL.isdisjoint(map(type, results)):
+        outlet.extend(results)
+        return
+    for result in results:
+        if type(result) in SPECIAL:
+            stage.node.send(result)
+        else:
+            outlet.append(result)
+    if outlet.hungry:
+        outlet.feed()

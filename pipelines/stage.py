@@ -1,0 +1,217 @@
+"""One node's turn in a line: its step called with a run of items, and what comes of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from pipelines.failure import SPECIAL, Again
+from pipelines.pace import Watch
+from pipelines.processor import InputProcessor, Processor
+from pipelines.schedule import clock
+from pipelines.step import Later, Route, discard
+
+__all__ = ["Stage"]
+
+#: An item with what came of it.
+Pair = tuple[Any, Any]
+
+
+class Stage:
+    """A node's turn.
+
+    Args:
+        node: whose step is called.
+        last: it is the last of its line, so its marks are sent on too.
+
+    Attributes:
+        items: the run of items; shortened to the one whose call waits by `interrupt`.
+        outcomes: one for each of the first of `items`. In the midst of a call that is the one for
+            the next item.
+        calling: a call is under way; while the task is suspended, that call waits.
+        interrupted: what is left of the stage is one call.
+        results: what goes on, once the stage is over: plain values, and marks at the last node.
+        waiting: items that wait to be called again, and those behind them.
+    """
+
+    __slots__ = (
+        "_before",
+        "_began",
+        "_finished",
+        "_last",
+        "_watch",
+        "calling",
+        "interrupted",
+        "items",
+        "node",
+        "outcomes",
+        "results",
+        "several",
+        "waiting",
+    )
+
+    def __init__(self, node: Processor, last: bool) -> None:
+        self.node = node
+        #: Whether calls may overlap once one waits; a failed one is then not tried again in place.
+        self.several = node.shape.is_async and node.concurrency > 1
+        self.items: list[Any] = []
+        self.outcomes: list[Any] = []
+        self.results: list[Any] = []
+        self.waiting: list[Pair] = []
+        self.calling = False
+        self.interrupted = False
+        self._last = last
+        self._watch: Watch | None = None
+        self._before = self._finished = 0
+        self._began = 0.0
+        node.refresh = self._refresh
+
+    async def run(self, items: list[Any]) -> None:
+        """Call the step with each item; afterwards `results` and `waiting` say what came of them.
+
+        Raises:
+            StepError: the node does not tolerate a failure.
+        """
+        node = self.node
+        self.items, self.outcomes, self.results = items, [], []
+        self._before, self._finished, self._began = node.received, node.finished, clock()
+        if isinstance(node, InputProcessor):
+            self.outcomes = items
+        else:
+            self.calling = True
+            await self._call_all()
+            self.calling = False
+        if not self.interrupted:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        node, count = self.node, len(self.items)
+        node.received = self._before + count
+        if SPECIAL.isdisjoint(map(type, self.outcomes)):
+            node.finished = self._finished + count
+            self.results = self.outcomes
+        else:
+            self._sort(zip(self.items, self.outcomes, strict=True))
+        node.worked += clock() - self._began
+
+    async def _call_all(self) -> None:
+        # A sync step never waits, so it needs no coroutine around the loop.
+        is_async = self.node.shape.is_async
+        while (error := await self._await_each() if is_async else self._map()) is not None:
+            self.outcomes.append(await self._bear(self.items[len(self.outcomes)], error))
+
+    async def _await_each(self) -> BaseException | None:
+        """Await a call for each item that has no outcome yet; return what the first bad one raised.
+
+        `items` may be shortened meanwhile, which ends this.
+        """
+        call, append = self.node.call, self.outcomes.append
+        try:
+            for item in islice(self.items, len(self.outcomes), None):
+                append(await call(item))
+        except (Exception, asyncio.CancelledError) as error:
+            return error
+        return None
+
+    def _map(self) -> BaseException | None:
+        """Call a plain function with each item that has no outcome yet, like `_await_each`."""
+        try:
+            self.outcomes.extend(map(self.node.call, islice(self.items, len(self.outcomes), None)))
+        except BaseException as error:
+            return error
+        if len(self.outcomes) < len(self.items):
+            # A StopIteration looks to `map` like the end of the items.
+            return RuntimeError("the step raised StopIteration")
+        return None
+
+    async def _bear(self, item: Any, error: BaseException) -> Any:
+        """Return the outcome of an item whose call raised."""
+        node = self.node
+        if not self.several:
+            if self._watch is None and node.shape.is_async:
+                self._watch = Watch.of(node.properties.timeout)
+            return await node.insist(item, error, self._watch)
+        return await node.caught(item, error if self._watch is None else self._watch.judge(error))
+
+    # Cut short.
+
+    def interrupt(self, task: asyncio.Task[Any]) -> None:
+        """Leave the call that waits alone in the stage; send on what is done, give back the rest.
+
+        Args:
+            task: in which the call waits. Only now does it need a watch over its time.
+
+        Raises:
+            StepError: a step returned what it may not.
+        """
+        node, done = self.node, len(self.outcomes)
+        self.interrupted = True
+        over = list(zip(self.items, self.outcomes, strict=False))
+        # The queue may have been filled up meanwhile; it is then too long by what comes back.
+        assert node.inlet is not None
+        node.inlet.give_back(self.items[done + 1 :])
+        self.items[:] = [self.items[done]]
+        self.outcomes.clear()
+        self._before += done
+        node.received = self._before + 1
+        if self._watch is None and node.properties.timeout is not None and node.shape.is_async:
+            self._watch = Watch(node.properties.timeout, task)
+            self._watch.begin()
+        self._sort(over)
+
+    def leave(self) -> None:
+        """Let the node be by itself from now on; what was done has been sent on."""
+        self.node.leave_line(self._began)
+
+    def resume(self) -> Pair:
+        """Return the item whose call waited, and what came of it."""
+        if self._watch is not None:
+            self._watch.end()
+            self._watch.stop()
+        return self.items[0], self.outcomes[0]
+
+    def give_up(self) -> None:
+        """Make the counts and queues right where the run ends within the stage."""
+        node, done = self.node, len(self.outcomes)
+        if self.calling:
+            # What went through lies in the next queue; what did not begin in this one.
+            self.calling = False
+            node.received = self._before + done + 1
+            assert node.inlet is not None
+            node.inlet.give_back(self.items[done + 1 :])
+            self._sort(zip(self.items, self.outcomes, strict=False))
+
+    # What came of it.
+
+    def _sort(self, pairs: Iterable[Pair]) -> None:
+        self.node.finished = self._finished
+        self.results = []
+        try:
+            for item, outcome in pairs:
+                self.sort(item, outcome)
+        except BaseException:
+            discard(self.outcomes)
+            raise
+
+    def sort(self, item: Any, outcome: Any) -> None:
+        """Put an outcome where it belongs: behind those that wait, or among the results."""
+        kind = type(outcome)
+        node = self.node
+        poll = (kind is Later or kind is Again) and not isinstance(node, InputProcessor)
+        if self.waiting or poll:
+            self.waiting.append((item, outcome))
+            return
+        if kind in SPECIAL:
+            outcome = node.account(item, outcome)
+        node.finished += 1
+        if kind not in SPECIAL or self._last:
+            self.results.append(outcome)
+        elif type(outcome) is Route:
+            self.results += outcome.values.values()  # the one edge to the next node
+
+    def _refresh(self) -> None:
+        if self.calling and not self.interrupted:
+            self.node.received = self._before + len(self.outcomes) + 1
+            self.node.finished = self._finished + len(self.outcomes)
