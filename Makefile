@@ -16,10 +16,10 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all check fix coverage soak mutants upgrade clean where
+.PHONY: bench bench-quick help venv demo editor picture test test-all check fix coverage soak mutants upgrade clean where
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 	@echo
 	@echo '  make PYTHON=python3.12 test    with another Python'
 	@echo '  make test ARGS="-k join -x"    with arguments for pytest'
@@ -34,7 +34,16 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 demo: $(READY) ## run a small graph and see its report
 	$(BIN)/plumber run demos/stdlib_imports/graph.yaml
 
+# Builds what `plumber serve` shows. Without Node (status 3) the other targets go on.
+editor: ## build the browser editor, if a source is newer
+	@.ci/editor build
+
+picture: $(READY) editor ## draw the pictures of the editor in wiki/images anew
+	PIPELINES_PICTURES=wiki/images $(BIN)/python -m pytest -q tests/editor -k picture
+
 test: $(READY) ## run all tests
+	@.ci/services
+	@.ci/editor build || test $$? = 3
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: ## run all tests on each supported Python that is found
@@ -54,6 +63,7 @@ check: $(READY) ## check format, lint, types, layers and public names
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_public_names.py
+	@.ci/editor check || test $$? = 3
 
 fix: $(READY) ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -71,6 +81,13 @@ soak: $(READY) ## run random graphs for MINUTES=10, or again the round of one SE
 mutants: $(READY) ## break the engine on purpose, and see that the tests notice
 	$(BIN)/python tests/mutation_check.py
 
+# The peers get an environment of their own, .venv-bench.
+bench: $(READY) ## measure side by side with the peers, write benchmarks/RESULTS.md; a quarter hour
+	$(BIN)/python -m benchmarks $(or $(ARGS),--write)
+
+bench-quick: $(READY) ## the same in two minutes: fewer items and rounds, no peers, nothing written
+	$(BIN)/python -m benchmarks --quick $(ARGS)
+
 upgrade: ## pin the newest versions of all tools in constraints.txt
 	$(PYTHON) -m venv --clear .venv-upgrade
 	.venv-upgrade/bin/pip install -qq --upgrade setuptools --editable '.[dev]'
@@ -81,6 +98,7 @@ upgrade: ## pin the newest versions of all tools in constraints.txt
 
 clean: ## remove all that was made, the virtual environments too
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf editor/node_modules pipelines/server/static
 	rm -f .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

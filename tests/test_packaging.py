@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 NOT_COPIED = (".git", ".venv*", ".*_cache", "__pycache__", "build", "dist", "*.egg-info", "out")
+NOT_COPIED += ("node_modules",)
+PAGE = Path("pipelines/server/static/index.html")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -114,6 +118,47 @@ def test_the_wheel_has_all_of_the_package(wheel: Path) -> None:
     names = names_in(wheel)
     assert not (modules | data) - names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def page_parts() -> set[str]:
+    """Return the files of the built editor: the page, and all that it names."""
+    if not (ROOT / PAGE).exists():
+        pytest.skip("the editor is not built: make editor")
+    named = re.findall(r'(?:src|href)="/([^"]+)"', (ROOT / PAGE).read_text())
+    assert {Path(name).suffix for name in named} == {".js", ".css", ".svg"}
+    return {str(PAGE), *(str(PAGE.parent / name) for name in named)}
+
+
+def test_the_wheel_and_the_sdist_have_the_editor(wheel: Path, sdist: Path) -> None:
+    """The page, and all that it names; the sdist has what it is made of too, and no packages."""
+    assert page_parts() <= names_in(wheel)
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert page_parts() | {"editor/package-lock.json", "editor/src/main.tsx"} <= names
+    assert not {name for name in names if "node_modules" in name}
+
+
+def test_an_installed_wheel_serves_the_editor(wheel: Path, tmp_path: Path) -> None:
+    """From an empty folder, with the page and its script as they are in the wheel."""
+    parts = page_parts()
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # What the extra `server` installs is taken from here.
+    code = "import pipelines.cli as cli; print(cli.__file__, flush=True); cli.main()"
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    command = [sys.executable, "-c", code, "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=empty, env=env, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert server.stdout.readline().startswith(str(site))
+        link = server.stdout.readline().split()[-1].partition("#")[0]
+        for part in parts:
+            path = "" if part == str(PAGE) else part.removeprefix(f"{PAGE.parent}/")
+            with urllib.request.urlopen(link + path, timeout=20) as answer:
+                assert answer.read() == (ROOT / part).read_bytes()
+        server.terminate()
+        assert server.wait(timeout=20) == 0
 
 
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:

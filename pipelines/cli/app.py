@@ -18,9 +18,11 @@ VERBS = {
     "run": "Validate a graph, run it and drain it.",
     "validate": "Report every problem of graph files at once.",
     "graph": "Draw a graph, offline.",
+    "convert": "Write a graph, whatever it is written in, as YAML or JSON.",
     "list": "List the registered steps with their arguments.",
     "schema": "Print the JSON Schema of the graph document.",
     "replay": "Send dead letters back to the node where they failed.",
+    "serve": "Serve the editor, and programs, to draw, run and watch graphs.",
     "completion": "Print the completion script for a shell.",
 }
 
