@@ -13,8 +13,8 @@ from typing import Any
 
 import portable
 import pytest
+from counting import cost
 from running import ended, graph, later, node, pair, really_ended, run, same, until
-from virtual_time import VirtualLoop
 
 from pipelines import Later, Plumber
 from pipelines.errors import StalledError
@@ -473,36 +473,6 @@ def test_polling_calls_hold_no_worker() -> None:
 # Cost.
 
 
-class CountingLoop(VirtualLoop):
-    """A loop that counts the tasks and callbacks it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tasks = self.callbacks = 0
-        self.set_task_factory(self._make)
-
-    def _make(self, loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        self.tasks += 1
-        return asyncio.Task(coroutine, loop=loop, **options)
-
-    def call_soon(self, *args: Any, **options: Any) -> Any:
-        """Count it."""
-        self.callbacks += 1
-        return super().call_soon(*args, **options)
-
-
-def _cost(document: dict[str, Any]) -> tuple[int, int]:
-    """Return how many tasks and callbacks a run makes."""
-    loops: list[CountingLoop] = []
-
-    def make() -> CountingLoop:
-        loops.append(CountingLoop())
-        return loops[-1]
-
-    ended(Plumber(document).run(), 1e9, make)
-    return loops[0].tasks, loops[0].callbacks
-
-
 COSTED: dict[str, Callable[[], dict[str, Any]]] = {
     "sync": lambda: node(same),
     "serial": lambda: node(_quick, concurrency=1),
@@ -527,8 +497,8 @@ async def _quick_generator(value: Any) -> AsyncIterator[Any]:
 @pytest.mark.parametrize("kind", COSTED)
 def test_tasks_do_not_grow_with_items(kind: str) -> None:
     """A run makes as many tasks for a thousand items as for a hundred."""
-    few, _ = _cost(graph("s > f; f > o", s=range(4, 100), f=COSTED[kind](), o=same))
-    many, _ = _cost(graph("s > f; f > o", s=range(4, 1000), f=COSTED[kind](), o=same))
+    few, _ = cost(graph("s > f; f > o", s=range(4, 100), f=COSTED[kind](), o=same))
+    many, _ = cost(graph("s > f; f > o", s=range(4, 1000), f=COSTED[kind](), o=same))
     assert many <= few + 1
 
 
@@ -544,7 +514,7 @@ def test_few_wakeups_at_full_buffers(kind: str) -> None:
         o=same,
     )
     # On a machine that does something else meanwhile the loop turns more often: the best of three.
-    callbacks = min(_cost(document)[1] for _ in range(3))
+    callbacks = min(cost(document)[1] for _ in range(3))
     assert callbacks < 20_000 * 4 * 0.1
 
 
@@ -559,7 +529,7 @@ def test_a_wide_join_wakes_once_a_row(concurrency: int) -> None:
         o=same,
         **{name: node(_quick, concurrency=concurrency) for name in names},
     )
-    _, callbacks = _cost(document)
+    _, callbacks = cost(document)
     assert callbacks < 50 * 400 * 0.5
 
 
