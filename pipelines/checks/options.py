@@ -76,7 +76,7 @@ def _coro(view: NodeView) -> Iterator[Clash]:
 
 def _executor(view: NodeView) -> Iterator[Clash]:
     executor, shape = view.properties.executor, view.shape
-    if executor == "inline":
+    if executor == "inline" or _streams(view):
         return
     if executor == "process" and not view.sources:
         what = "an input node can't run in a process."
@@ -114,7 +114,7 @@ def _only_async_enter(target: Any) -> bool:
 
 def _inline_sync(view: NodeView) -> bool:
     sync = view.shape is not None and not view.shape.is_async and view.key == "func"
-    return sync and view.properties.executor == "inline"
+    return sync and not _streams(view) and view.properties.executor == "inline"
 
 
 def _timeout(view: NodeView) -> Iterator[Clash]:
@@ -147,6 +147,35 @@ def _no_effect(view: NodeView) -> Iterator[Clash]:
 
 def _is_join(view: NodeView) -> bool:
     return len(view.sources) > 1 and bool(view.properties.aggregate_inputs)
+
+
+def _stream(view: NodeView) -> Iterator[Clash]:
+    if not _streams(view):
+        return
+    if not view.sources and not view.vague:
+        what = f"{view.label} takes the items of a stream, and no edge leads here."
+        yield Clash("stream-source", what, "Lead an edge here.")
+    if view.properties.executor == "process":
+        what = f"{view.label} takes a whole stream, which no process can be handed."
+        yield Clash("stream-in-process", what, "Use executor: thread, or leave it out.", "executor")
+    if (view.properties.concurrency or 1) > 1 and view.properties.ordered:
+        what = "several streams at once can't keep the order of their items."
+        yield Clash("stream-ordered", what, "Set ordered: false.", "concurrency")
+    own = view.spec.properties
+    for option in ("retry", "timeout", "rate_limit"):
+        if getattr(own, option) is not None:
+            yield _no_policy(option)
+    if own.on_error not in (None, "fail"):
+        yield _no_policy("on_error")
+
+
+def _no_policy(option: str) -> Clash:
+    what = f"{option} is for single items, and this step takes a whole stream in one call."
+    return Clash("stream-policy", what, "Remove it, or use a step that takes an item.", option)
+
+
+def _streams(view: NodeView) -> bool:
+    return view.shape is not None and view.shape.streams
 
 
 def _polling(view: NodeView) -> Iterator[Clash]:
@@ -191,5 +220,6 @@ _RULES: Final[tuple[Callable[[NodeView], Iterator[Clash]], ...]] = (
     _executor,
     _timeout,
     _no_effect,
+    _stream,
     _polling,
 )

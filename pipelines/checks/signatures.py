@@ -106,7 +106,8 @@ def _compare(view: NodeView, call: Call) -> Iterator[Misfit]:
         yield from misfits(view.target, call)
     else:
         yield from misfits(view.target, Call(0, call.names))
-        yield from misfits(view.target.__call__, Call(call.positional), method=True)
+        if not view.shape.streams:
+            yield from misfits(view.target.__call__, Call(call.positional), method=True)
 
 
 def _positional(view: NodeView) -> int:

@@ -13,7 +13,7 @@ from pipelines.registry import did_you_mean, nearest
 from pipelines.spec import EdgeSpec
 from pipelines.streams import Link
 
-__all__ = ["Wiring", "wire"]
+__all__ = ["Wiring", "arrows", "wire"]
 
 _MAX_CYCLES: Final = 10  # circles that are reported
 _MAX_GUESSES: Final = 50  # a guess compares with every name; a broken large file has many
@@ -200,12 +200,13 @@ def _report_cycles(
         last = cycle.index(max(cycle, key=rank.__getitem__))
         path = [*cycle[last:], *cycle[:last], cycle[last]]
         hint = "Remove one of these edges: a graph may not run in a circle."
-        findings.add("cycle", f"{_arrows(path)}.", ("graph", path[0]), hint, at_key=True)
+        findings.add("cycle", f"{arrows(path)}.", ("graph", path[0]), hint, at_key=True)
     parts = networkx.strongly_connected_components(whole)
     return {name for part in parts if len(part) > 1 for name in part}
 
 
-def _arrows(path: list[str]) -> str:
+def arrows(path: list[str]) -> str:
+    """Return a way through the graph as text, a long one cut in the middle."""
     if len(path) <= _SHOWN_CYCLE:
         return " -> ".join(path)
     half = _SHOWN_CYCLE // 2
