@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,13 +20,14 @@ from pipelines.cli.app import option
 from pipelines.cli.deadline import Deadline
 from pipelines.cli.exits import DEAD_LETTERS, FAILED, complain, stop
 from pipelines.cli.failures import count
-from pipelines.cli.sources import GRAPH_FILE, Checked, checked, importable
+from pipelines.cli.sources import GRAPH_FILE, PIPE, Checked, checked, importable
 
 if TYPE_CHECKING:
     from pipelines.metrics import RunReport
     from pipelines.plumber import Plumber
     from pipelines.reporters.log import LogReporter
     from pipelines.reporters.progress import ProgressReporter
+    from pipelines.reporters.prometheus import PrometheusReporter
     from pipelines.spec import GraphSpec
 
 __all__ = ["command"]
@@ -69,7 +70,12 @@ class _Run(click.Command):
     help="Log a line on all nodes this often, also on a terminal instead of the live view. "
     f"Off a terminal it is done every {_STATS}.",
 )
-@option("--limit", metavar="N", type=click.IntRange(min=1), help="Stop each source after N items.")
+@option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Stop each source after N items; of a .pipe program each outer loop.",
+)
 @option(
     "--timeout",
     metavar="DURATION",
@@ -90,6 +96,25 @@ class _Run(click.Command):
     callback=values.writable,
     help="Write the report as JSON to the file REPORT.",
 )
+@option(
+    "--scopes",
+    metavar="A,B",
+    callback=values.names,
+    help="Of a .pipe program: the scopes that are served, the most important first.",
+)
+@option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Of a .pipe program: how many calls may be under way at once in the whole run.",
+)
+@option(
+    "--prometheus",
+    "port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="Serve metrics to Prometheus on this port of 127.0.0.1 while it runs; 0 takes a free one.",
+)
 @option("--strict", is_flag=True, help="Exit with 3 if there are dead letters.")
 @option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @option("-v", "--verbose", count=True, help="Log more, and show whole tracebacks; -vv: everything.")
@@ -104,11 +129,16 @@ def command(
     timeout: float | None,
     as_json: bool,
     report: str | None,
+    scopes: list[str] | None,
+    workers: int | None,
+    port: int | None,
     strict: bool,
     quiet: bool,
     verbose: int,
 ) -> None:
     """Validate the graph in FILE (- is stdin), run it and drain it.
+
+    FILE is a graph document, or a program in the .pipe language.
 
     Steps are imported from FILE's folder, from the current one, and from what is installed.
     The first Ctrl-C or SIGTERM stops the sources and lets the rest finish; the second stops all.
@@ -121,14 +151,30 @@ def command(
         from dotenv import load_dotenv
 
         load_dotenv(env_file)
+    options = _of_program(file, scopes=scopes, workers=workers, limit=limit)
     with importable(file):
-        checks = checked(file, overrides=overrides, quiet=quiet)
+        checks = checked(file, overrides=overrides, quiet=quiet, **options)
         _refuse_unfed(checks.spec)
         reporter = None if quiet else _reporter(checks, stats)
-        ended = _run(checks, limit, timeout, reporter, partial(_tell, as_json=as_json, file=report))
+        metrics = None if port is None else _metrics(checks, port)
+        tell = partial(_tell, as_json=as_json, file=report)
+        ended = _run(checks, limit, timeout, reporter, metrics, tell)
     dead = sum(node.dead_lettered for node in ended.nodes.values())
     if strict and dead:
         stop(f"{count(dead, 'dead letter')} (--strict)", DEAD_LETTERS)
+
+
+def _of_program(file: str, **said: Any) -> dict[str, Any]:
+    """Return the options that a .pipe program is read with; a graph file has none of them.
+
+    A program has one source, which starts it: there ``--limit`` is for its loops.
+    """
+    if file.endswith(PIPE):
+        return said
+    for name in ("scopes", "workers"):
+        if said[name] is not None:
+            raise click.UsageError(f"--{name} is for .pipe programs, and {file} is a graph file.")
+    return {}
 
 
 def _refuse_unfed(spec: GraphSpec) -> None:
@@ -160,18 +206,26 @@ def _reporter(checks: Checked, stats: float | None) -> LogReporter | ProgressRep
     return LogReporter(checks.spec, checks.examination.shapes, interval=stats or 5.0)
 
 
+def _metrics(checks: Checked, port: int) -> PrometheusReporter:
+    """Return what serves metrics, under the graph's name or that of its file."""
+    from pipelines.reporters.prometheus import PrometheusReporter
+
+    return PrometheusReporter(checks.spec.name or Path(checks.spec.source or "run").stem, port=port)
+
+
 def _run(
     checks: Checked,
     limit: int | None,
     timeout: float | None,
     reporter: LogReporter | ProgressReporter | None,
+    metrics: PrometheusReporter | None,
     tell: Callable[[RunReport | None], bool],
 ) -> RunReport:
     """Run the graph, and tell of it however it ends."""
     from pipelines.plumber import Interrupted, Plumber
 
     deadline = None if timeout is None else Deadline(timeout)
-    told = [each for each in (reporter, deadline) if each is not None]
+    told = [each for each in (reporter, metrics, deadline) if each is not None]
     plumber = Plumber(checks.examination, limit=limit, reporters=told)
     if deadline is not None:
         deadline.plumber = plumber

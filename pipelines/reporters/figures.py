@@ -76,7 +76,8 @@ def rows(snapshot: Snapshot, rates: Mapping[str, float]) -> list[Row]:
     """Return one row per node, in the graph's order."""
     queues: dict[str, EdgeCounts] = {}
     for (_, target), edge in snapshot.edges.items():
-        if target not in queues or _fill(edge) > _fill(queues[target]):
+        # Between the steps of a generator pipeline there is no queue at all.
+        if edge.maxsize and (target not in queues or _fill(edge) > _fill(queues[target])):
             queues[target] = edge
     senders = {source for source, _ in snapshot.edges}
     return [
@@ -94,7 +95,7 @@ def rows(snapshot: Snapshot, rates: Mapping[str, float]) -> list[Row]:
 
 
 def _fill(edge: EdgeCounts) -> float:
-    return edge.size / edge.maxsize if edge.maxsize else 0.0
+    return edge.size / edge.maxsize
 
 
 def shortlist(everything: Sequence[Row], limit: int) -> list[Row]:

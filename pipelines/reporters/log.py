@@ -26,14 +26,23 @@ _NODES_IN_A_LINE = 8
 
 
 class LogReporter:
-    """Logs a line every `interval` seconds, and a table at the end, to the logger ``plumber``."""
+    """Logs a line every `interval` seconds, and a table at the end, to the logger ``plumber``.
+
+    Args:
+        spec, shapes: the graph, and the shapes of its steps; with them the end is advice.
+        interval: seconds between two lines.
+    """
 
     def __init__(
-        self, spec: GraphSpec, shapes: Mapping[str, Shape], *, interval: float = 5.0
+        self,
+        spec: GraphSpec | None = None,
+        shapes: Mapping[str, Shape] | None = None,
+        *,
+        interval: float = 5.0,
     ) -> None:
         self.interval = interval
         self._spec = spec
-        self._shapes = shapes
+        self._shapes = shapes or {}
         self._rates = Rates(window=interval)
         self._log = logging.getLogger("plumber")
 
@@ -55,7 +64,7 @@ class LogReporter:
         for line in aligned(*totals(report)):
             self._log.info("%s", line)
         self._log.info("%s", ending(report))
-        if advice := advise(report, self._spec, self._shapes):
+        if self._spec is not None and (advice := advise(report, self._spec, self._shapes)):
             self._log.info("%s", advice)
 
     def close(self) -> None:

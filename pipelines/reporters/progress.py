@@ -45,13 +45,18 @@ class ProgressReporter:
 
     What is printed meanwhile, to stdout or stderr, appears above the view, at its next refresh.
     A stdout that is no terminal is not touched.
+
+    Args:
+        spec, shapes: the graph, and the shapes of its steps; with them the end is advice.
     """
 
     interval = 0.2
 
-    def __init__(self, spec: GraphSpec, shapes: Mapping[str, Shape]) -> None:
+    def __init__(
+        self, spec: GraphSpec | None = None, shapes: Mapping[str, Shape] | None = None
+    ) -> None:
         self._spec = spec
-        self._shapes = shapes
+        self._shapes = shapes or {}
         self._rates = Rates()
         self._console = Console(file=sys.stderr, highlight=False)
         self._live = Live(
@@ -85,7 +90,7 @@ class ProgressReporter:
             table.add_row(Text(name), *counts)
         self._console.print(table)
         self._console.print(Text(ending(report), style="bold green" if report.ok else "bold red"))
-        if advice := advise(report, self._spec, self._shapes):
+        if self._spec is not None and (advice := advise(report, self._spec, self._shapes)):
             self._console.print(Text(advice))
 
     def close(self) -> None:
