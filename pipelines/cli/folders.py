@@ -6,6 +6,8 @@ import json
 import os
 import re
 
+from pipelines.cli.sources import PIPE
+
 __all__ = ["graph_files"]
 
 _NODES = re.compile(r"""^(nodes|"nodes"|'nodes')\s*:""", re.MULTILINE)
@@ -23,7 +25,9 @@ def graph_files(folder: str) -> list[str]:
 
 
 def _is_graph(path: str) -> bool:
-    """Tell whether a file has ``nodes`` at its top level, even if its text is broken elsewhere."""
+    """Tell whether a file is a program, or has ``nodes`` at its top level, though it be broken."""
+    if path.endswith(PIPE):
+        return True
     if not path.endswith((".yaml", ".yml", ".json")):
         return False
     try:

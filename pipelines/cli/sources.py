@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pipelines.check import Examination
     from pipelines.spec import GraphSpec
 
-__all__ = ["GRAPH_FILE", "Checked", "checked", "importable", "read", "write"]
+__all__ = ["GRAPH_FILE", "PIPE", "Checked", "checked", "examined", "importable", "read", "write"]
+
+#: How the name of a program in the `.pipe` language ends.
+PIPE = ".pipe"
 
 #: A graph file that is there, or ``-`` for stdin.
 GRAPH_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
@@ -64,20 +67,38 @@ def read(source: str) -> str:
     return f"{text}\n"  # a line break tells text from the path of a file
 
 
+def examined(source: str, **options: Any) -> Examination:
+    """Return what is known of a graph file, or a program in the `.pipe` language.
+
+    Args:
+        source: a path, or ``-`` for a graph on stdin.
+        **options: those of `pipelines.check.examine`, or of `pipelines.frontends.pipelang.examine`.
+    """
+    if source.endswith(PIPE):
+        from pipelines.frontends.pipelang import examine as examine_program
+
+        return examine_program(source, **options)
+    from pipelines.check import examine
+
+    return examine(read(source), **options)
+
+
 def checked(source: str, *, quiet: bool = False, **options: Any) -> Checked:
     """Return a graph that may run; print its warnings, unless `quiet`.
 
     Args:
-        source: a path, or ``-`` for stdin.
+        source: a path, or ``-`` for a graph on stdin.
         quiet: print no warning.
-        **options: those of `pipelines.check.examine`.
+        **options: those of `examined`.
 
     Raises:
         GraphError: at least one problem is an error.
     """
-    from pipelines.check import compile_graph
+    from pipelines.errors import GraphError
 
-    found = compile_graph(read(source), **options)
+    found = examined(source, **options)
+    if not found.ok:
+        raise GraphError(found.problems)
     assert found.spec is not None
     for problem in () if quiet else found.problems:
         click.echo(str(problem), err=True)

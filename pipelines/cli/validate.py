@@ -12,7 +12,7 @@ import click
 from pipelines.cli.app import option
 from pipelines.cli.exits import BAD_GRAPH
 from pipelines.cli.failures import count, summary
-from pipelines.cli.sources import importable, read
+from pipelines.cli.sources import examined, importable
 
 if TYPE_CHECKING:
     from pipelines.errors import Problem
@@ -61,8 +61,8 @@ def command(ctx: click.Context, paths: Sequence[str], no_import: bool, style: st
     """Report every problem of the graphs in each PATH: a file, - for stdin, or a folder.
 
     In a folder and below it, each .yaml, .yml and .json file with a top-level "nodes" is taken
-    for a graph. Findings go to stdout. Exit code 78 if a graph is invalid, 0 if there are only
-    warnings.
+    for a graph, and each .pipe file for a program. Findings go to stdout. Exit code 78 if one is
+    invalid, 0 if there are only warnings.
     """
     files = list(_files(paths))
     findings = [_examine(file, import_steps=not no_import) for file in files]
@@ -87,10 +87,8 @@ def _files(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _examine(file: str, *, import_steps: bool) -> _Finding:
-    from pipelines.check import examine
-
     with importable(file):
-        found = examine(read(file), import_steps=import_steps)
+        found = examined(file, import_steps=import_steps)
     size = (len(found.spec.nodes), len(found.spec.edges)) if found.spec is not None else (0, 0)
     return _Finding(file, found.problems, *size)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["duration", "overrides", "writable"]
+__all__ = ["duration", "names", "overrides", "writable"]
 
 
 def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -32,6 +32,16 @@ def overrides(
         if "=" not in each:
             raise click.BadParameter(f"{each!r} is not PATH=VALUE", ctx, parameter)
     return value
+
+
+def names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """Turn a list such as ``production,testing`` into its names."""
+    if value is None:
+        return None
+    found = [each.strip() for each in value.split(",") if each.strip()]
+    if not found:
+        raise click.BadParameter(f"{value!r} names nothing", ctx, parameter)
+    return found
 
 
 def writable(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
