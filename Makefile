@@ -4,6 +4,7 @@
 PYTHON  ?= python3
 PYTHONS ?= 3.11 3.12 3.13
 ARGS    ?=
+JOBS    ?= 2
 
 # The default Python's environment is .venv; that of another version, such as 3.12, is .venv-3.12.
 version  = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -23,6 +24,7 @@ help: ## say what can be made
 	@echo
 	@echo '  make PYTHON=python3.12 test    with another Python'
 	@echo '  make test ARGS="-k join -x"    with arguments for pytest'
+	@echo '  make test JOBS=0               in one process, for a debugger'
 
 venv: $(READY) ## set up the virtual environment, if that is not done yet
 
@@ -44,7 +46,7 @@ picture: $(READY) editor ## draw the pictures of the editor in wiki/images anew
 test: $(READY) ## run all tests
 	@.ci/services
 	@.ci/editor build || test $$? = 3
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-all: ## run all tests on each supported Python that is found
 	@failed=; for version in $(PYTHONS); do \
