@@ -51,7 +51,7 @@ _W1 = (
         "w1-async",
         "W1 async: a source, three coroutine functions, a sink",
         "chain_async",
-        50_000,
+        200_000,
         (
             _ours(),
             _FLOOR,
@@ -79,7 +79,7 @@ _W1 = (
         "w1-50",
         "W1 async with 50 calls at once, results in order",
         "chain_async",
-        50_000,
+        200_000,
         (
             _ours(**_FIFTY),
             _RAW_50,
@@ -96,7 +96,7 @@ _W1 = (
         "w1-sync",
         "W1 sync: a source, three plain functions, a sink",
         "chain_sync",
-        50_000,
+        200_000,
         (
             _ours(),
             _FLOOR,
@@ -150,7 +150,7 @@ _SHAPES = (
         "w2",
         "W2: a source, two async branches, their join by position, a sink",
         "diamond",
-        50_000,
+        200_000,
         (
             _ours(),
             _FLOOR,
@@ -169,7 +169,7 @@ _SHAPES = (
         "merge",
         "Four sources merged into one async step, a sink",
         "merge",
-        50_000,
+        200_000,
         (
             _ours(),
             _FLOOR,
@@ -189,7 +189,7 @@ _SHAPES = (
         "flat-map",
         "A source, a step that yields ten items for each, a sink",
         "flat_map",
-        100_000,
+        200_000,
         (
             _ours(),
             _FLOOR,

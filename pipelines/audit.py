@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from pipelines.edge import Edge
 from pipelines.errors import PipelinesError
+from pipelines.inlet import Inlet
 from pipelines.metrics import Snapshot
 from pipelines.processor import Processor
 from pipelines.streams import Link
 
-__all__ = ["audit"]
+__all__ = ["audit", "start_anew", "unbalanced"]
 
 
 def audit(
@@ -24,19 +25,39 @@ def audit(
         for edge in edges.values()
         if edge.qsize() and edge.target in done and not edge.abandoned
     ]
-    wrong += _unbalanced(nodes)
+    wrong += unbalanced(nodes)
     if not wrong:
         return None
     return PipelinesError(f"items were lost, which is a bug in pipelines: {'; '.join(wrong)}")
 
 
-def _unbalanced(nodes: Mapping[str, Processor]) -> Iterator[str]:
+def start_anew(nodes: Mapping[str, Processor]) -> None:
+    """Count from here on, by the edges that there are now: each node has what it should have."""
+    for node in nodes.values():
+        node.refresh()
+    for node in nodes.values():
+        if node.inlet is None or not node.inlet.edges:
+            continue
+        for edge in node.inlet.edges:
+            edge.withheld = nodes[edge.source].emitted
+        taken = node.width * node.received - node.inlet.filled
+        node.inlet.earlier = taken + _left(node.inlet)
+
+
+def _left(inlet: Inlet) -> int:
+    return sum(edge.qsize() + edge.dropped for edge in inlet.edges) + inlet.queued
+
+
+def unbalanced(nodes: Mapping[str, Processor]) -> Iterator[str]:
+    """Yield the nodes that did not get what was sent to them, each with its sums."""
+    for node in nodes.values():
+        node.refresh()
     for name, node in nodes.items():
         if node.inlet is None or not node.inlet.edges:
             continue
         edges = node.inlet.edges
         sent = sum(nodes[edge.source].emitted - edge.withheld for edge in edges)
-        left = sum(edge.qsize() + edge.dropped for edge in edges) + node.inlet.queued
-        taken = node.width * node.received - node.inlet.filled
+        sent += node.inlet.earlier
+        left, taken = _left(node.inlet), node.width * node.received - node.inlet.filled
         if sent - left != taken:
             yield f"{name} (was sent {sent}, received {taken}, left or dropped {left})"

@@ -98,6 +98,15 @@ class Edge:
     def __repr__(self) -> str:
         return f"<Edge {self.source} -> {self.target} {len(self.items)}/{self.maxsize}>"
 
+    def become(self, other: Edge) -> None:
+        """Take over the options of another one; what lies in the queue stays."""
+        self.maxsize, self.when_full, self.gapped = other.maxsize, other.when_full, other.gapped
+        if self.gaps and not self.gapped:
+            kept = [entry for entry in self.items if entry is not GAP]
+            self.items.clear()
+            self.items.extend(kept)
+            self.gaps = 0
+
     def accept(self, value: Any) -> None:
         """Append a value, or give one up where the edge is full and drops, or is abandoned."""
         if self.abandoned:
@@ -147,6 +156,8 @@ class Outlet:
         deserted: every consumer has ended, so there is nobody to send to.
         steered: each value goes to one edge; see `steer`.
         closed: doomsday has come, and no edge can be gained any more.
+        paused: there is no room, whatever the edges hold; see `pause`.
+        lasting: the edges outlive the node: doomsday does not come for them when it ends.
     """
 
     __slots__ = (
@@ -157,6 +168,8 @@ class Outlet:
         "deserted",
         "edges",
         "hungry",
+        "lasting",
+        "paused",
         "steered",
     )
 
@@ -168,6 +181,8 @@ class Outlet:
         self.deserted = False
         self.steered = False
         self.closed = False
+        self.paused = False
+        self.lasting = False
         self._waiting: dict[Wakeup, None] = {}  # a set that keeps order
         for edge in self.edges:
             edge.outlet = self
@@ -188,6 +203,8 @@ class Outlet:
 
     def room(self) -> int:
         """Return how many values every edge that blocks can still hold."""
+        if self.paused:
+            return 0
         blocking = self._blocking
         if len(blocking) == 1:
             return blocking[0].maxsize - len(blocking[0].items)
@@ -307,6 +324,23 @@ class Outlet:
         self.hungry = self.hungry or edge.hungry
         self._bind()
 
+    def lead(self, edges: Iterable[Edge]) -> None:
+        """Send over other edges from now on."""
+        self.edges = list(edges)
+        for edge in self.edges:
+            edge.outlet = self
+        self.hungry = any(edge.hungry for edge in self.edges)
+        self._bind()
+
+    def pause(self) -> None:
+        """Have no room until `resume`."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Have as much room as the edges have."""
+        self.paused = False
+        self.interrupt()
+
     def steer(self) -> None:
         """Let the node say for each value which edge it goes to.
 
@@ -335,7 +369,7 @@ class Outlet:
     def close(self) -> None:
         """End the stream behind its last item, once: doomsday for every edge."""
         self.closed = True
-        for edge in self.edges:
+        for edge in () if self.lasting else self.edges:
             if not edge.closed:
                 edge.closed = True
                 edge.hungry = False

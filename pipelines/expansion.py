@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -25,98 +25,22 @@ class Expansion(Pool):
     turn it is sends on, the others gather up to an edge's worth of values and wait.
     """
 
-    #: Items whose values are drawn in one go.
-    MOST = 64
-
     def __init__(self, node: Processor) -> None:
         several = node.shape.is_async or node.executor is not None or node.shape.streams
         super().__init__(node, node.concurrency if several else 1)
         self._turns: dict[int, asyncio.Future[None]] = {}
         self.most = min(self.outlet.capacity(), 1000)
-        self._plain = not several and self.throttle is None
-        self._item: Any = None
-        self._place = 0
-        self._yielded = False
 
     def credit(self) -> int:
         """Return how many more items may be taken: as many as there are workers without one."""
         if self.outlet.room() <= 0:
             return 0  # their values would only be held
-        if self._plain:
-            return 0 if self.ordered and self.taken > self.emitted else self.MOST
         return self.size - (self.taken - self.emitted - (0 if self.ordered else self.waiting))
 
     def pass_gap(self) -> None:
         """Drop a gap mark: what is yielded starts a new stream."""
 
     async def work(self, lane: int) -> None:
-        await (self._work_plainly() if self._plain else self._work(lane))
-
-    async def _work_plainly(self) -> None:
-        """Call a generator function in the event loop, for as many items as there are at a time."""
-        pace = Pace()
-        while True:
-            while clock() > self.schedule.deadline:
-                await self.schedule.breath()
-            if again := self.take_again():
-                place, item, attempt = again
-                await self._expand(0, None, place, item, attempt)
-            elif count := self.claim(self.MOST):
-                await self._draw(count, pace)
-            elif not await self.park():
-                return
-
-    async def _draw(self, count: int, pace: Pace) -> None:
-        """Send on what the step yields for the next items."""
-        error: BaseException | None = None
-        with contextlib.closing(self._each(count)) as values:
-            while error is None and (room := await self.room()):
-                began = clock()
-                wanted = min(room, pace.limit)
-                drawn: list[Any] = []
-                try:
-                    drawn.extend(islice(values, wanted))
-                except (Exception, asyncio.CancelledError) as raised:
-                    error = raised
-                finally:
-                    self.send_all(drawn)
-                if len(drawn) < wanted:
-                    break
-                pace.adapt(wanted, clock() - began)
-                while clock() > self.schedule.deadline:
-                    await self.schedule.breath()
-        if error is not None:
-            await self._bear(error)
-
-    def _each(self, count: int) -> Generator[Any, None, None]:
-        """Give what the step yields for each of the next items, taking one when it is its turn."""
-        call, inlet = self.node.call, self.inlet
-        for _ in range(count):
-            self._item = inlet.items.popleft()
-            if inlet.wanted:
-                inlet.release()
-            self._place = self.place(self._item)
-            self._yielded = False
-            values = iter(call(self._item))
-            for value in values:
-                self._yielded = True
-                yield value
-                break
-            yield from values
-            self.ended(self._item)
-
-    async def _bear(self, error: BaseException) -> None:
-        """Handle the failure of the item whose values were drawn last."""
-        retry = self.node.properties.retry
-        attempt = retry.attempts if retry is not None and self._yielded else 1
-        outcome = await self.node.caught(self._item, error, attempt)
-        if type(outcome) is Again:
-            self.finish(self._place, self._item, outcome, 1)
-        else:
-            self.node.account(self._item, outcome)
-            self.ended(self._item)
-
-    async def _work(self, lane: int) -> None:
         node, inlet = self.node, self.inlet
         watch = Watch.of(node.properties.timeout if node.shape.is_async else None)
         while True:

@@ -15,20 +15,30 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.failure import SPECIAL
+from pipelines.pace import Pace
 from pipelines.pool import Calls
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.serial import serve
+from pipelines.spread import SpreadInlet, SpreadStage
 from pipelines.stage import Stage
 
 __all__ = ["MOST", "Fused", "Piece", "Split", "send"]
 
 #: Items that fused nodes take at a time, at most.
 MOST = 256
+
+#: Nodes of a line that is cut in two when one of its neighbours waits.
+LONG = 8
+
+#: Seconds of work at a time for each stage, if there are many: some 1 µs a stage is spent around
+#: its calls, so that a thousand nodes would take one item at a time in the usual millisecond.
+STAGE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ class Fused(abc.ABC):
 
     def __init__(self, lines: Sequence[Sequence[Processor]], split: Split) -> None:
         self._lines = [
-            [Stage(node, last=self._sends(node, nodes)) for node in nodes] for nodes in lines
+            [_stage_of(node)(node, self._sends(node, nodes), self._watch) for node in nodes]
+            for nodes in lines
         ]
         self._stages = [stage for line in self._lines for stage in line]
         self._split = split
@@ -69,6 +80,8 @@ class Fused(abc.ABC):
         #: The stage under way, or the last one that was.
         self._at = self._stages[0]
         self._look_due = False
+        self._context = contextvars.copy_context()  # or each `call_soon` copies one
+        self._may_wait = any(stage.node.shape.is_async for stage in self._stages)
         self._guest: tuple[Calls, int] | None = None
         self._fault: BaseException | None = None
         nodes = [stage.node for stage in self._stages]
@@ -88,6 +101,8 @@ class Fused(abc.ABC):
             if not self._at.interrupted:
                 self._split([*self._pieces(), Piece([], stays=True)])
                 break
+            if self._fault is not None:
+                raise self._fault
             if not await self._go_on():
                 break
         return whole
@@ -99,20 +114,23 @@ class Fused(abc.ABC):
         Otherwise the nodes have been split, or are to be.
         """
 
-    async def _run_stage(self, stage: Stage, items: list[object]) -> None:
-        self._at = stage
-        try:
-            await stage.run(items)
-        except BaseException:
-            stage.give_up()
-            send(stage)
-            if not stage.interrupted:
-                self._flush()
-            if self._fault is not None:
-                raise self._fault from None
-            raise
+    def _pace(self, most: int) -> Pace:
+        """Return how many items to take at a time, for as many stages as there are."""
+        return Pace(max(0.001, STAGE * len(self._stages)), most)
+
+    def _give_up(self) -> None:
+        """Leave all in its place where the run ends within a stage.
+
+        Raises:
+            BaseException: what ended it, if that was found out from outside.
+        """
+        stage = self._at
+        stage.give_up()
+        send(stage)
+        if not stage.interrupted:
+            self._flush()
         if self._fault is not None:
-            raise self._fault
+            raise self._fault from None
 
     # Being split.
 
@@ -123,10 +141,10 @@ class Fused(abc.ABC):
             stage.node.adopt()
 
     def _watch(self) -> None:
-        """Have `_look` find out whether a call of the coming run of items waits."""
+        """Have `_look` find out whether a call of this run of items waits."""
         if not self._look_due:
             self._look_due = True
-            self._schedule.loop.call_soon(self._look)
+            self._schedule.loop.call_soon(self._look, context=self._context)
 
     def _look(self) -> None:
         """Come to run while the task is suspended, or when the run of items is long over."""
@@ -166,15 +184,16 @@ class Fused(abc.ABC):
                     alone
                     or (queue is not None and queue.items)
                     or len(together[-1].outlet.edges) > 1  # what it sends must go by queues
+                    or together[-1].apart
+                    or stage.node.apart
                 ):
-                    yield Piece(together)
+                    yield from _halves(together)
                     together = []
                 if alone:
                     yield from self._alone(stage)
                 else:
                     together.append(stage.node)
-            if together:
-                yield Piece(together)
+            yield from _halves(together)
 
     def _alone(self, stage: Stage) -> Iterator[Piece]:
         nodes = [stage.node]
@@ -211,6 +230,21 @@ class Fused(abc.ABC):
     @abc.abstractmethod
     async def _go_on_alone(self, node: Processor) -> bool:
         """Go on with one node as a line; tell whether `_flow` is to be called again for that."""
+
+
+def _halves(nodes: Sequence[Processor]) -> Iterator[Piece]:
+    """Cut a long line in two, as its nodes may well wait too, each in its turn.
+
+    If each split only cut one node off a thousand that wait, it would look at all the others.
+    """
+    middle = len(nodes) // 2 if len(nodes) > LONG else 0
+    for part in (nodes[:middle], nodes[middle:]):
+        if part:
+            yield Piece(part)
+
+
+def _stage_of(node: Processor) -> type[Stage]:
+    return SpreadStage if isinstance(node.inlet, SpreadInlet) else Stage
 
 
 def send(stage: Stage) -> None:

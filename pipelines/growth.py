@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -130,6 +130,10 @@ class Growth:
             hint = "Give its name alone to lead an edge to that one."
             what = f"a node named {node.name!r} is there already."
             yield Problem("duplicate-node", what, ("nodes", node.name), hint)
+
+    def release(self, names: Iterable[str]) -> list[str]:
+        """Let some nodes end like any other; return those that were held."""
+        return self._holding.release(names)
 
     def _unknown(self, names: list[str]) -> Iterator[Problem]:
         for name in names:

@@ -46,6 +46,12 @@ class Holding:
         inlet.merge.hold(self.stir)
         self._held[name] = None
 
+    def release(self, names: Iterable[str]) -> list[str]:
+        """Let some nodes end like any other; return those that were held."""
+        held = [name for name in names if name in self._held]
+        self._let_go(held)
+        return held
+
     def stir(self) -> None:
         """Be told that a node may have nothing left to do: look soon which of those held may end.
 

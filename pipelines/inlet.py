@@ -20,6 +20,9 @@ from pipelines.spec import Batch
 #: Seconds after which an iterator has been asked for enough items at a time.
 ENOUGH = 0.001
 
+#: Items that a quick iterator is asked for at first; one that turns slow has them looked at late.
+PIECE = 32
+
 __all__ = ["BatchInlet", "Inlet", "JoinInlet", "MergeInlet", "SourceInlet"]
 
 
@@ -32,9 +35,10 @@ class Inlet:
         gapped: whether `items` may hold gap marks at all.
         wanted: some producer waits for room; after popping call `release`.
         external: items come from outside the graph, so that waiting for one is no stall.
+        earlier: entries that came over edges that have gone or were counted anew; see `audit`.
     """
 
-    __slots__ = ("_wakeup", "edges", "gapped", "items", "wanted")
+    __slots__ = ("_wakeup", "earlier", "edges", "gapped", "items", "wanted")
 
     external = False
 
@@ -46,8 +50,21 @@ class Inlet:
         self.gapped = any(edge.gapped for edge in self.edges)
         self.items: deque[Any] = self.edges[0].items
         self.wanted = False
+        self.earlier = 0
         self._wakeup: Wakeup | None = None
         for edge in self.edges:
+            edge.inlet = self
+
+    def lead(self, edges: Sequence[Edge]) -> None:
+        """Take from other edges from now on, as many as before where they are paired.
+
+        What is taken from one edge alone lies in a queue that the loops know: the edge gets that.
+        """
+        if self.items is self.edges[0].items:
+            edges[0].items = self.items
+        self.edges = tuple(edges)
+        self.gapped = any(edge.gapped for edge in edges)
+        for edge in edges:
             edge.inlet = self
 
     @property
@@ -88,6 +105,10 @@ class Inlet:
     def ready(self, limit: int) -> int:
         """Return how many entries can be popped from `items`, at least up to `limit`."""
         return len(self.items)
+
+    def dry(self) -> bool:
+        """Tell whether there is nothing but more to come, where that takes no looking around."""
+        return type(self) is Inlet and not self.items and not self.edges[0].closed
 
     def take(self, count: int) -> list[Any]:
         """Pop `count` entries that `ready` said are there, none of them a gap mark."""
@@ -274,9 +295,13 @@ class JoinInlet(Inlet):
         self._filled = 0
         self._gaps = 0
         self._missing = 0
-        self._open = len(self.edges)
+        self._open = sum(not edge.closed for edge in self.edges)
         self._node = node
         self._on_missing = on_missing
+
+    def lead(self, edges: Sequence[Edge]) -> None:
+        super().lead(edges)
+        self._open = sum(not edge.closed for edge in edges)
 
     @property
     def gaps(self) -> int:
@@ -390,6 +415,8 @@ class JoinInlet(Inlet):
 
     def ending(self) -> None:
         self._open -= 1
+        if self._wakeup is None:
+            return  # with a thousand edges looking at all of them each time takes longer than a run
         waits_for_all = self._on_missing in (None, "fail")
         if not self._open or not waits_for_all or any(edge.items for edge in self.edges):
             self._ring()
@@ -418,6 +445,7 @@ class SourceInlet(Inlet):
         "_iterator",
         "_left",
         "_maxsize",
+        "_piece",
         "_pulling",
         "_putters",
         "error",
@@ -438,6 +466,7 @@ class SourceInlet(Inlet):
         self.gapped = False
         self.items = deque()
         self.wanted = False
+        self.earlier = 0
         self.error: BaseException | None = None
         self._wakeup = None
         # `islice` asks what it is given for an iterator each time, and one written by hand may then
@@ -450,6 +479,7 @@ class SourceInlet(Inlet):
         self._dropped = 0
         self._exhausted = False
         self._pulling = False
+        self._piece = 1
         self.seconds = 0.0
         self._putters: list[asyncio.Future[None]] = []
 
@@ -474,7 +504,7 @@ class SourceInlet(Inlet):
         began = clock()
         self._pulling = True
         limit = min(limit, self._left)
-        piece = 1
+        piece = self._piece
         try:
             # In pieces, so that a slow iterator is asked for one item, not for a run of them.
             while len(self.items) < limit and clock() - began < ENOUGH:
@@ -483,14 +513,16 @@ class SourceInlet(Inlet):
                 if len(self.items) < wanted:
                     self._exhausted = True
                     break
-                piece = min(piece * 2, 32)
+                piece *= 2
         except (Exception, asyncio.CancelledError) as error:
             self.error = error
             self._exhausted = True
         finally:
             self._pulling = False
             self._count(len(self.items))
-            self.seconds += clock() - began
+            took = clock() - began
+            self.seconds += took
+            self._piece = 1 if took > ENOUGH else min(piece, PIECE)
 
     def _count(self, items: int) -> None:
         """Count items that were made or put; after the last one allowed the stream ends."""
@@ -569,6 +601,10 @@ class BatchInlet(Inlet):
         self._pending: list[Any] = []
         self._timer: asyncio.TimerHandle | None = None
         self._ripe = False
+
+    def lead(self, edges: Sequence[Edge]) -> None:
+        self._inner.lead(edges)
+        self.edges, self.gapped = self._inner.edges, self._inner.gapped
 
     @property
     def gaps(self) -> int:

@@ -61,6 +61,7 @@ class Life:
         ended: called whenever the loop of a unit has ended.
 
     Attributes:
+        news: called when all nodes have been entered, and when the run is aborted.
         units: all that run, those too that came later.
         error: what ended the run, if it did not end by itself.
     """
@@ -80,6 +81,7 @@ class Life:
         self._tasks: dict[Unit, asyncio.Task[None]] = {}
         self._looping = 0
         self._loops_over = asyncio.Event()
+        self.news: Callable[[], None] = _nothing
         self._entering = 0
         self._entered = asyncio.Event()
 
@@ -87,6 +89,23 @@ class Life:
     def over(self) -> bool:
         """Whether the run has ended, or is about to: nothing can be added any more."""
         return self.error is not None or self._loops_over.is_set()
+
+    @property
+    def entered(self) -> bool:
+        """Whether the nodes to begin with have all been entered."""
+        return self._entered.is_set()
+
+    def keep(self) -> None:
+        """Go on, even if all loops end, until `release`."""
+        self._looping += 1
+
+    def release(self) -> None:
+        """End with the last loop, as usual; forget the units that have ended."""
+        self._loop_ended()
+        gone = [unit for unit in self.units if unit in self._tasks and self._tasks[unit].done()]
+        for unit in gone:
+            self.units.remove(unit)
+            del self._tasks[unit]
 
     def add(self, unit: Unit) -> None:
         """Have one more unit run; where the others do already, it starts at once."""
@@ -141,6 +160,7 @@ class Life:
         self.error = error
         self._schedule.end()
         self._cancel()
+        self.news()
 
     def _cancel(self) -> None:
         """Cancel all loops, and again soon: a step may swallow what should end it."""
@@ -152,6 +172,8 @@ class Life:
 
     async def _live(self, unit: Unit) -> None:
         unit.task = asyncio.current_task()
+        if unit.task is not None:
+            self._schedule.tasks.add(unit.task)
         try:
             if self.error is not None:
                 raise asyncio.CancelledError  # aborted before this unit's turn to start
@@ -172,6 +194,7 @@ class Life:
         self._entering -= 1
         if not self._entering:
             self._entered.set()
+            self.news()
         await self._entered.wait()
         for node in unit.nodes:
             node.state = "running"
@@ -235,3 +258,7 @@ class Life:
                 return
             except asyncio.CancelledError as error:
                 self.abort(error)
+
+
+def _nothing() -> None:
+    """Be told of nothing."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.fused import MOST, Fused, Split, send
-from pipelines.pace import Pace
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.serial import obstacle, ready
+from pipelines.spread import SpreadInlet
 from pipelines.stage import Stage
 
 __all__ = ["Line"]
@@ -25,33 +25,56 @@ class Line(Fused):
         first, last = self._stages[0].node, self._stages[-1].node
         inlet = first.inlet
         assert inlet is not None
-        # Between its nodes a run lies in no queue, but is held to what their queues may hold.
-        pace = Pace(most=min([MOST, *(s.node.outlet.capacity() for s in self._stages[:-1])]))
+        pace = self._pace(self._bound())
         pulled = inlet.seconds
         first.regroup = True
         while True:
-            while first.regroup or not (count := ready(first, last, pace.limit)):
+            while first.regroup or inlet.dry() or not (count := ready(first, last, pace.limit)):
                 if first.regroup:
                     self._reconsider()
                     if self._forks():
                         return False
+                    continue
+                if isinstance(inlet, SpreadInlet) and inlet.fault is not None:
+                    await inlet.mend()
+                    continue
+                if inlet.dry() and not last.outlet.deserted:
+                    await first.starve()  # the usual reason, found out with less ado
                     continue
                 if (what := obstacle(first, last, pace.limit)) is None:
                     return True
                 await what
             began = clock() - (inlet.seconds - pulled)
             pulled = inlet.seconds
-            self._watch()  # before the take, which may have a producer fill the queue
-            if not await self._push(inlet.take(count)):
+            if self._may_wait:
+                self._watch()  # before the take, which may have a producer fill the queue
+            try:
+                calm = await self._push(inlet.take(count), clock())
+            except BaseException:
+                self._give_up()
+                raise
+            if not calm:
                 return False
             pace.adapt(count, clock() - began)
 
+    def _bound(self) -> int:
+        """Return how many items may be taken at a time.
+
+        Between its nodes they lie in no queue, but are held to what the queues may hold: all of
+        them together, or each one where a call that waits may have them lie in it.
+        """
+        capacities = [stage.node.outlet.capacity() for stage in self._stages[:-1]]
+        holds = min if self._may_wait else sum
+        return min(MOST, holds(capacities)) if capacities else MOST
+
     def _forks(self) -> bool:
         """Tell whether a node has come to lead elsewhere than to the next one alone."""
+        if len(self._stages) > 1 and any(stage.node.apart for stage in self._stages):
+            return True
         return any(len(stage.node.outlet.edges) > 1 for stage in self._stages[:-1])
 
     async def _go_on_alone(self, node: Processor) -> bool:
-        self._stages = [Stage(node, last=True)]
+        self._stages = [Stage(node, True, self._watch)]
         self._lines = [self._stages]
         self._at = self._stages[0]
         return True
@@ -59,11 +82,12 @@ class Line(Fused):
     def _flush(self) -> None:
         """Do nothing: the one stage with results has sent them."""
 
-    async def _push(self, items: list[Any]) -> bool:
+    async def _push(self, items: list[Any], now: float) -> bool:
         """Take items through the nodes; tell whether nothing waits."""
         calm = True
         for stage in self._stages:
-            await self._run_stage(stage, items)
+            self._at = stage
+            now = await stage.run(items, now)
             if stage.interrupted:
                 return False
             calm = calm and not stage.waiting

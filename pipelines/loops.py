@@ -13,9 +13,10 @@ from pipelines.processor import InputProcessor, Processor
 from pipelines.region import Region, most_at_once
 from pipelines.schedule import clock
 from pipelines.sources import drive, drive_seed
+from pipelines.spread import SpreadInlet
 from pipelines.streaming import Streaming
 
-__all__ = ["Loop", "forms_region", "fuses", "loop_of", "resumed"]
+__all__ = ["Loop", "forms_region", "fuses", "loop_of", "resumed", "spreads"]
 
 #: The ways in that a region can stand in for.
 _KINDS = (type(None), Inlet, JoinInlet, MergeInlet)
@@ -36,6 +37,11 @@ def loop_of(lines: Sequence[Sequence[Processor]]) -> Loop:
         return _region(lines)
     if isinstance(nodes[0], InputProcessor):
         return _source(nodes[0], nodes)
+    if spreads(nodes[0]):
+        assert nodes[0].inlet is not None
+        if not isinstance(nodes[0].inlet, SpreadInlet):
+            nodes[0].inlet = SpreadInlet(nodes[0].inlet, nodes[0])
+        return _line(nodes)
     if fuses(nodes[0]):
         return _line(nodes)
     nodes[0].leave_line(nodes[0].began)
@@ -61,12 +67,21 @@ def _pool(node: Processor) -> Pool:
 
 def fuses(node: Processor) -> bool:
     """Tell whether a node can run as one with its neighbours, until one of its calls waits."""
+    return not node.shape.yields and _needs_no_pool(node)
+
+
+def spreads(node: Processor) -> bool:
+    """Tell whether a node's step is a generator function that those behind can be fed from."""
+    shape = node.shape
+    return shape.yields and not shape.streams and not shape.is_async and _needs_no_pool(node)
+
+
+def _needs_no_pool(node: Processor) -> bool:
     properties = node.properties
     several = node.shape.is_async and node.concurrency > 1
     in_place = properties.ordered or properties.retry is None
     return (
         properties.executor == "inline"
-        and not node.shape.yields
         and properties.batch is None
         and properties.rate_limit is None
         and bool(several or in_place)
@@ -150,4 +165,8 @@ async def _opened(source: InputProcessor) -> BaseException | None:
 async def _driven(source: InputProcessor) -> BaseException | None:
     """Run a source that sends its items by itself; return what it raised."""
     source.leave_line(clock())
-    return await (drive_seed(source) if source.is_seed else drive(source, source.values))
+    source.depart()
+    try:
+        return await (drive_seed(source) if source.is_seed else drive(source, source.values))
+    finally:
+        source.arrive()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 __all__ = ["EdgeCounts", "NodeCounts", "Reporter", "RunReport", "Snapshot", "State"]
@@ -83,7 +83,7 @@ class Snapshot:
         return max(busy, key=busy.__getitem__, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunReport:
     """What a run did, node by node, and how it ended.
 
@@ -102,7 +102,11 @@ class RunReport:
     bottleneck: str | None
     nodes: Mapping[str, NodeCounts]
     edges: Mapping[tuple[str, str], EdgeCounts]
-    error: BaseException | None = field(default=None, repr=False)
+    error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        # Short: asyncio.run shows its task, and with it the task's result, to itself at each end.
+        return f"<RunReport {self.reason} in {self.seconds:.3g} s, {len(self.nodes)} nodes>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON data."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pipelines.audit import audit
 from pipelines.build import Builder, Wrap
 from pipelines.check import Examination, compile_graph
+from pipelines.difference import Changes
 from pipelines.errors import GraphError, PipelinesError, StalledError
 from pipelines.growth import Growth
 from pipelines.letters import DeadLetters
@@ -22,6 +23,7 @@ from pipelines.load import load
 from pipelines.metrics import EdgeCounts, Reporter, RunReport, Snapshot
 from pipelines.processor import InputProcessor, Processor
 from pipelines.registry import did_you_mean
+from pipelines.revision import Revision
 from pipelines.schedule import Schedule, clock
 from pipelines.signals import Interrupted, interruptible
 from pipelines.spec import EdgeSpec, GraphSpec, NodeSpec
@@ -75,6 +77,11 @@ class Plumber:
         self._edges = builder.edges(compiled)
         self._nodes = builder.nodes(compiled, self._edges)
         self._growth = Growth(spec, builder, self._nodes, self._edges, self._schedule, coro_map)
+        self._revision = Revision(
+            self._growth, builder, self._nodes, self._edges, self._schedule, self._begin
+        )
+        self._coro_map = coro_map
+        self._held_open = False
         self._life: Life | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._joined = False
@@ -231,10 +238,12 @@ class Plumber:
         Raises:
             GraphError: a name is unknown, the edge is there already or closes a circle, `target`
                 can't gain an edge, or a new node is faulty; it lists every problem.
-            PipelinesError: one of the nodes has ended, or the run has.
+            PipelinesError: one of the nodes has ended, or the run has, or the graph is being
+                changed; see `apply`.
         """
         node = None if isinstance(target, str) else target
         name = target if isinstance(target, str) else target.name
+        self._check_calm()
         self._growth.connect(EdgeSpec(source, name, buffer_size, when_full), node, inlet)
 
     def hold(self, name: str) -> None:
@@ -245,9 +254,49 @@ class Plumber:
 
         Raises:
             GraphError: no node has that name, or it does not merge its inputs; see `connect`.
-            PipelinesError: it has ended.
+            PipelinesError: it has ended, or the graph is being changed; see `apply`.
         """
+        self._check_calm()
         self._growth.hold(name)
+
+    def _check_calm(self) -> None:
+        if self._revision.active:
+            raise PipelinesError(
+                "the graph is being changed: await what apply() returns before the next change"
+            )
+
+    # Changing.
+
+    async def apply(self, graph: Graph) -> Changes:
+        """Have the graph become another one; it may be running.
+
+        Only what differs is ended and made anew. No item is lost or comes twice: the input nodes
+        pause until what is under way has come to its end, however long that takes. Changes are made
+        one after the other.
+
+        An input node that is added or replaced starts at its beginning; a node that is replaced
+        starts with new counters. What can't be changed: `runtime`, `dead_letter`, what has ended,
+        and what leads to a join of several streams.
+
+        Cancelling this leaves the graph as it was, unless the nodes are being exchanged already.
+
+        Args:
+            graph: what `Plumber` takes; all of it, not only what is new.
+
+        Raises:
+            GraphError: the graph is invalid, or can't come of this one; it lists every problem, and
+                the run goes on.
+            PipelinesError: a node that is to change has ended, and the run goes on; or the run has
+                ended, perhaps because a new step could not be made; or a step awaits this, which
+                would wait for itself.
+        """
+        return await self._revision.apply(_compiled(graph, self._coro_map))
+
+    def _begin(self, node: InputProcessor) -> None:
+        if self._held_open:
+            node.hold_open()
+        if self._drained:
+            node.stop()
 
     # Feeding.
 
@@ -258,18 +307,28 @@ class Plumber:
             LookupError: no input node has that name.
             PipelinesError: the node has ended, or the run has.
         """
-        node = self[name]
-        if not isinstance(node, InputProcessor):
-            inputs = [n.name for n in self.nodes if isinstance(n, InputProcessor)]
-            raise LookupError(f"node {name!r} is no input node. {did_you_mean(name, inputs)}")
+        node = self._input(name)
         if self._life is None:
             raise RuntimeError(
                 "nothing runs yet: use `async with Plumber(…)`, or create_pipeline()"
             )
-        await node.put(item)
+        try:
+            await node.put(item)
+        except PipelinesError:
+            if self._nodes.get(name) is node:
+                raise
+            await self.put(name, item)  # into the one that has taken its place
+
+    def _input(self, name: str) -> InputProcessor:
+        node = self[name]
+        if not isinstance(node, InputProcessor):
+            inputs = [n.name for n in self.nodes if isinstance(n, InputProcessor)]
+            raise LookupError(f"node {name!r} is no input node. {did_you_mean(name, inputs)}")
+        return node
 
     async def __aenter__(self) -> Self:
         """Start the graph, its input nodes held open for `put`."""
+        self._held_open = True
         for node in self._nodes.values():
             if isinstance(node, InputProcessor):
                 node.hold_open()
@@ -292,6 +351,7 @@ class Plumber:
         for node in self._nodes.values():
             if isinstance(node, InputProcessor):
                 node.close()
+        self._held_open = False
         await self.join()  # where the run has failed, its error says more than that of a `put`
 
     def _has_failed(self) -> bool:
@@ -353,6 +413,8 @@ class Plumber:
         return "drained" if self._drained else "done"
 
     def _stalled(self) -> None:
+        if self._revision.stalled():
+            return
         if self._life is None or self._life.error is not None or self._growth.let_one_go():
             return
         waits = [

@@ -58,7 +58,7 @@ class Pool(abc.ABC):
         rate = node.properties.rate_limit
         self.throttle = None if rate is None else Throttle(rate)
         self._group: asyncio.TaskGroup | None = None
-        self._parent: asyncio.Task[Any]
+        self._parent: asyncio.Task[Any] | None = None  # none yet where another task has joined
         self._alive = 1  # in the place of the task that will run this
         self._begun: list[tuple[int, Any, Any]] = []
         self._gone = asyncio.Event()
@@ -106,7 +106,7 @@ class Pool(abc.ABC):
                 self._group = group
                 for place, item, outcome in self._begun:
                     self.finish(place, item, outcome, 1)
-                group.create_task(self._worker(0))
+                self.schedule.tasks.add(group.create_task(self._worker(0)))
                 await self._all_gone()
         except BaseExceptionGroup as errors:
             first = errors.exceptions[0]
@@ -126,7 +126,8 @@ class Pool(abc.ABC):
         except BaseException as error:
             running, self.size = self.size > 0, 0  # no worker starts any more, whoever rouses one
             cancelled = isinstance(error, asyncio.CancelledError) and not self.schedule.over
-            if running and cancelled and not self._parent.cancelling():
+            parent = self._parent
+            if running and cancelled and parent is not None and not parent.cancelling():
                 # A step has cancelled the task that calls it, and a group would not even notice.
                 raise StepError(self.node.name, None, error, doing="by ending its task") from error
             raise
@@ -234,7 +235,8 @@ class Pool(abc.ABC):
             self.schedule.wake(self._parked.pop())
         elif self._group is not None and self._alive < self.size:
             self._rousing = True
-            self._group.create_task(self._worker(self._alive))
+            task = self._group.create_task(self._worker(self._alive))
+            self.schedule.tasks.add(task)
             self._alive += 1
             self.schedule.busy += 1
 

@@ -44,7 +44,6 @@ class Processor:
 
     Attributes:
         name: the node's name.
-        uuid: of this run's node, as text.
         env_vars: what was given to the `Plumber`, the same object for all nodes.
         spec, properties: what the graph says, defaults filled in.
         shape: the kind of step.
@@ -58,6 +57,7 @@ class Processor:
         tolerated: failures that did not end the run.
         line: the nodes that this one runs as one with, as long as they do; see `gain`.
         regroup: nodes of the line that begins here have gained edges, or may.
+        apart: it must run as one with no other node from now on.
     """
 
     inlet: Inlet | None
@@ -80,7 +80,6 @@ class Processor:
         env_vars: Any = None,
     ) -> None:
         self.name = spec.name
-        self.uuid = str(uuid.uuid4())
         self.env_vars = env_vars
         self.spec = spec
         self.properties = properties
@@ -113,12 +112,18 @@ class Processor:
         self.task: asyncio.Task[Any] | None = None
         self.line: Sequence[Processor] = ()
         self.regroup = False
+        self.apart = False
         self._gained: list[Edge] = []
         self._bury = bury
         self._stack = contextlib.AsyncExitStack()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+    @functools.cached_property
+    def uuid(self) -> str:
+        """What tells this run's node from all others, as text."""
+        return str(uuid.uuid4())
 
     @property
     def processor_coro(self) -> Any:
@@ -200,6 +205,11 @@ class Processor:
         if first.inlet is not None:
             first.inlet.rouse()
 
+    def separate(self) -> None:
+        """Run as one with no other node from now on."""
+        self.apart = True
+        self.reconsider()
+
     def adopt(self) -> None:
         """Begin to send over the edges that were gained."""
         if self._gained:
@@ -270,7 +280,7 @@ class Processor:
         """
         kind = type(outcome)
         if kind is Route and outcome.values:
-            self._check_route(item, outcome)
+            self.check_route(item, outcome)
             return outcome  # type: ignore[no-any-return]
         if kind is Skip or kind is Route:
             self.skipped += self.weight(item)
@@ -281,7 +291,12 @@ class Processor:
             raise StepError(self.name, item, misused(outcome))
         return GAP
 
-    def _check_route(self, item: Any, route: Route) -> None:
+    def check_route(self, item: Any, route: Route) -> None:
+        """Look whether edges lead to all that a step's `Route` names.
+
+        Raises:
+            StepError: one names what no edge leads to.
+        """
         targets = {edge.target for edge in self.outlet.edges}
         unknown = [name for name in route.values if name not in targets]
         if unknown:
@@ -309,7 +324,7 @@ class Processor:
             return
         if type(value) is not Route:
             raise StepError(self.name, value, misused(value))
-        self._check_route(value, value)
+        self.check_route(value, value)
         self.outlet.route(value.values)
         self.yielded += 1
 
@@ -402,7 +417,7 @@ class Processor:
     @property
     def busy(self) -> float:
         """Seconds at work: measured in a line, and what was not spent waiting outside of one."""
-        pulled = self.inlet.seconds if isinstance(self.inlet, SourceInlet) else 0.0
+        pulled = 0.0 if self.inlet is None else self.inlet.seconds
         if self._alone_since is None:
             return self.worked + pulled
         idle = self.starved + self.blocked - self._idle_before
@@ -459,6 +474,8 @@ class InputProcessor(Processor):
         self._instance: Any = None
         self._attempt = 1
         self._opened = False
+        self._driven = False
+        self._aside = False
         #: What gives the items, and what its making raised.
         self.values: Any = ()
         self.broken: BaseException | None = None
@@ -499,6 +516,48 @@ class InputProcessor(Processor):
         else:
             if self._is_inline and not isinstance(self.values, AsyncIterable):
                 self.attach(self.values)
+
+    # Being paused.
+
+    def pause(self) -> None:
+        """Send nothing on until `resume`; who waits for the step's own code does not wait for it.
+
+        What is put meanwhile lies in the way in, or waits.
+        """
+        self.outlet.pause()
+        if self._driven and self.state != "blocked":
+            self._set_aside()
+        if self.inlet is not None:
+            self.inlet.rouse()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._come_back()
+        self.outlet.resume()
+
+    def depart(self) -> None:
+        """Be told that the step now makes its items by itself, in its own time."""
+        self._driven = True
+        if self.outlet.paused:
+            self._set_aside()
+
+    def arrive(self) -> None:
+        """Be told that it no longer does."""
+        self._driven = False
+        self._come_back()
+
+    def _set_aside(self) -> None:
+        self._aside = True
+        self.schedule.set_aside()
+
+    def _come_back(self) -> None:
+        if self._aside:
+            self._aside = False
+            self.schedule.busy += 1
+
+    def block(self) -> asyncio.Future[None]:
+        self._come_back()
+        return super().block()
 
     def hold_open(self) -> None:
         """Go on taking what is put after the step has ended, until `close`."""
@@ -610,6 +669,7 @@ class InputProcessor(Processor):
     def stop(self) -> None:
         """Make no more items; what was made goes on."""
         if not self.stopping:
+            self._come_back()
             self.stopping = True
             self.close()
             if isinstance(self.inlet, SourceInlet):

@@ -15,7 +15,6 @@ from typing import Any
 from pipelines.fused import MOST, Fused, Split, send
 from pipelines.inlet import Inlet, JoinInlet, SourceInlet
 from pipelines.line import Line
-from pipelines.pace import Pace
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.stage import Stage
@@ -42,8 +41,10 @@ class Region(Fused):
 
     async def _flow(self) -> bool:
         first = self._stages[0].node
-        first.regroup = any(_is_held(stage.node.inlet) for stage in self._stages)
-        pace = Pace(most=most_at_once([stage.node for stage in self._stages]))
+        first.regroup = any(
+            _is_held(stage.node.inlet) or stage.node.apart for stage in self._stages
+        )
+        pace = self._pace(most_at_once([stage.node for stage in self._stages]))
         sources = [stage.node.inlet for stage in self._stages if not _edges(stage)]
         while True:
             while clock() > self._schedule.deadline:
@@ -62,8 +63,14 @@ class Region(Fused):
             if not any(counts):
                 return True
             began = clock()
-            self._watch()
-            if not await self._push(pace.limit):
+            if self._may_wait:
+                self._watch()
+            try:
+                calm = await self._push(pace.limit, began)
+            except BaseException:
+                self._give_up()
+                raise
+            if not calm:
                 return False
             pace.adapt(max(counts), clock() - began)
 
@@ -71,7 +78,7 @@ class Region(Fused):
         await Line([node], self._split).run()
         return False
 
-    async def _push(self, limit: int) -> bool:
+    async def _push(self, limit: int, now: float) -> bool:
         """Take a run of items through the nodes; tell whether there was nothing special."""
         for number, stage in enumerate(self._stages):
             self._at, self._next = stage, number
@@ -83,7 +90,7 @@ class Region(Fused):
             if not items:
                 stage.results = items
                 continue
-            await self._run_stage(stage, items)
+            now = await stage.run(items, now)
             if stage.interrupted:
                 return False
             if stage.results is not stage.outcomes:

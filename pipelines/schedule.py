@@ -10,6 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter as clock
+from typing import Any
+from weakref import WeakSet
 
 __all__ = ["Schedule", "clock"]
 
@@ -39,6 +41,7 @@ class Schedule:
         "now",
         "on_stall",
         "over",
+        "tasks",
     )
 
     #: The loop of the run, and a future that is done; there is none before it starts.
@@ -56,6 +59,8 @@ class Schedule:
         #: The run is aborted; also a step that swallows its cancellation must come to an end.
         self.over = False
         self._queue: deque[asyncio.Future[None]] = deque()
+        #: Those in which steps are called.
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to share out the time of the running `loop`."""
@@ -113,6 +118,17 @@ class Schedule:
             event.set_result(None)
             self._waiting -= 1
             self.busy += 1
+
+    def come_back(self) -> None:
+        """Count one thread of execution as no longer waiting: it gave that up."""
+        self._waiting -= 1
+        self.busy += 1
+
+    def set_aside(self) -> None:
+        """Don't count one thread of execution, though it may go on by itself; see `busy`."""
+        self.busy -= 1
+        if not self.busy:
+            self.on_stall()
 
     def leave(self) -> None:
         """Count one thread of execution less; if that was the last, those who wait are stuck."""

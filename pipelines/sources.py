@@ -6,7 +6,14 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
 from typing import Any
 
 from pipelines.channel import Channel
@@ -37,34 +44,37 @@ async def drive(source: InputProcessor, values: Any) -> BaseException | None:
     throttle = None if rate is None else Throttle(rate)
 
     async def body() -> None:
-        async with contextlib.aclosing(_awaited(source, values)) as items:
+        async with _awaited(source, values) as items:
             async for item in items:
                 if throttle is not None:
                     await throttle.wait()
-                await source.queue.put(item)
+                if not source.queue.offer(item):
+                    await source.queue.put(item)
                 if source.outlet.deserted or source.stopping:
                     return
 
     return await _until_stopped(source, body())
 
 
-async def _awaited(source: InputProcessor, values: Any) -> AsyncGenerator[Any]:
-    """Give the items of any iterable, those of a sync one from a thread if the node says so."""
+@contextlib.asynccontextmanager
+async def _awaited(source: InputProcessor, values: Any) -> AsyncIterator[AsyncIterator[Any]]:
+    """Iterate over any iterable, over a sync one from a thread if the node says so."""
     if isinstance(values, AsyncIterable):
-        items = aiter(values)
-        try:
-            async for item in items:
-                yield item
-        finally:
-            if isinstance(items, AsyncGenerator):
-                await items.aclose()
+        items = aiter(values)  # itself: a generator around it would cost at each item
     elif source.properties.executor == "inline":
-        for item in values:
-            yield item
+        items = _each(values)
     else:
-        async with contextlib.aclosing(_in_thread(source, iter(values))) as pulled:
-            async for item in pulled:
-                yield item
+        items = _in_thread(source, iter(values))
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+
+
+async def _each(values: Iterable[Any]) -> AsyncGenerator[Any]:
+    for item in values:
+        yield item
 
 
 async def _in_thread(source: InputProcessor, iterator: Iterator[Any]) -> AsyncGenerator[Any]:

@@ -6,11 +6,13 @@ back to the same document. Nothing here imports a step or checks a graph: that i
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from graphlib import TopologicalSorter
 from operator import attrgetter
 from types import ModuleType
 from typing import Any
@@ -356,6 +358,11 @@ class Runtime:
         return said
 
 
+@functools.lru_cache(maxsize=256)  # in a graph of a thousand nodes most say the same, or nothing
+def _all_properties(own: Properties, defaults: Properties) -> Properties:
+    return own.over(defaults.over(DEFAULTS))
+
+
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
     """A whole graph as data; equal documents give equal specs.
@@ -377,6 +384,8 @@ class GraphSpec:
     runtime: Runtime = Runtime()
     source: str | None = field(default=None, compare=False)
     locations: Location = field(default_factory=dict, compare=False, repr=False)
+    #: Found once: a run asks for it three times, and in a graph of a thousand nodes that shows.
+    _order: tuple[str, ...] | None = field(default=None, init=False, compare=False, repr=False)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> GraphSpec:
@@ -397,7 +406,22 @@ class GraphSpec:
 
     def properties(self, name: str) -> Properties:
         """Return all properties of node `name`: its own, over the graph's, over `DEFAULTS`."""
-        return self.nodes[name].properties.over(self.defaults.over(DEFAULTS))
+        return _all_properties(self.nodes[name].properties, self.defaults)
+
+    def topological_order(self) -> tuple[str, ...]:
+        """Return the node names, each after all that lead to it.
+
+        Raises:
+            graphlib.CycleError: the graph has a cycle.
+        """
+        if self._order is None:
+            before: dict[str, list[str]] = {name: [] for name in self.nodes}
+            for edge in self.edges:
+                before[edge.target].append(edge.source)
+            order = tuple(TopologicalSorter(before).static_order())
+            object.__setattr__(self, "_order", order)
+            return order
+        return self._order
 
     def outbound(self, name: str) -> tuple[EdgeSpec, ...]:
         """Return the edges that leave node `name`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,7 @@ class Stage:
     Args:
         node: whose step is called.
         last: it is the last of its line, so its marks are sent on too.
+        trouble: called before a failure is handled, which may take its time.
 
     Attributes:
         items: the run of items; shortened to the one whose call waits by `interrupt`.
@@ -37,14 +38,17 @@ class Stage:
     """
 
     __slots__ = (
+        "_awaits",
         "_before",
         "_began",
         "_finished",
-        "_last",
+        "_makes",
+        "_trouble",
         "_watch",
         "calling",
         "interrupted",
         "items",
+        "last",
         "node",
         "outcomes",
         "results",
@@ -52,7 +56,7 @@ class Stage:
         "waiting",
     )
 
-    def __init__(self, node: Processor, last: bool) -> None:
+    def __init__(self, node: Processor, last: bool, trouble: Callable[[], None]) -> None:
         self.node = node
         #: Whether calls may overlap once one waits; a failed one is then not tried again in place.
         self.several = node.shape.is_async and node.concurrency > 1
@@ -62,45 +66,59 @@ class Stage:
         self.waiting: list[Pair] = []
         self.calling = False
         self.interrupted = False
-        self._last = last
+        self.last = last
+        self._trouble = trouble
+        self._makes = isinstance(node, InputProcessor)
+        self._awaits = node.shape.is_async
         self._watch: Watch | None = None
         self._before = self._finished = 0
         self._began = 0.0
         node.refresh = self._refresh
 
-    async def run(self, items: list[Any]) -> None:
+    async def run(self, items: list[Any], began: float) -> float:
         """Call the step with each item; afterwards `results` and `waiting` say what came of them.
+
+        Args:
+            items: a run of them.
+            began: `clock()` as it is.
+
+        Returns:
+            `clock()` as it has become.
 
         Raises:
             StepError: the node does not tolerate a failure.
         """
         node = self.node
-        self.items, self.outcomes, self.results = items, [], []
-        self._before, self._finished, self._began = node.received, node.finished, clock()
-        if isinstance(node, InputProcessor):
+        self.items = items
+        self._before, self._finished, self._began = node.received, node.finished, began
+        if self._makes:
             self.outcomes = items
         else:
+            self.outcomes = []
             self.calling = True
-            await self._call_all()
+            # A sync step never waits, so it needs no coroutine around the loop.
+            error = await self._await_each() if self._awaits else self._map()
+            if error is not None:
+                await self._bear_all(error)
             self.calling = False
-        if not self.interrupted:
-            self._conclude()
-
-    def _conclude(self) -> None:
-        node, count = self.node, len(self.items)
-        node.received = self._before + count
+            if self.interrupted:
+                return 0.0
+        node.received = self._before + len(items)
         if SPECIAL.isdisjoint(map(type, self.outcomes)):
-            node.finished = self._finished + count
+            node.finished = self._finished + len(items)
             self.results = self.outcomes
         else:
-            self._sort(zip(self.items, self.outcomes, strict=True))
-        node.worked += clock() - self._began
+            self._sort(zip(items, self.outcomes, strict=True))
+        now = clock()
+        node.worked += now - began
+        return now
 
-    async def _call_all(self) -> None:
-        # A sync step never waits, so it needs no coroutine around the loop.
-        is_async = self.node.shape.is_async
-        while (error := await self._await_each() if is_async else self._map()) is not None:
+    async def _bear_all(self, error: BaseException | None) -> None:
+        """Go on with the other items after one failed, and so on."""
+        self._trouble()
+        while error is not None:
             self.outcomes.append(await self._bear(self.items[len(self.outcomes)], error))
+            error = await self._await_each() if self._awaits else self._map()
 
     async def _await_each(self) -> BaseException | None:
         """Await a call for each item that has no outcome yet; return what the first bad one raised.
@@ -206,7 +224,7 @@ class Stage:
         if kind in SPECIAL:
             outcome = node.account(item, outcome)
         node.finished += 1
-        if kind not in SPECIAL or self._last:
+        if kind not in SPECIAL or self.last:
             self.results.append(outcome)
         elif type(outcome) is Route:
             self.results += outcome.values.values()  # the one edge to the next node

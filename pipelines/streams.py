@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 
 from pipelines.spec import EdgeSpec, GraphSpec
 from pipelines.step import Shape
@@ -47,10 +46,7 @@ def topological_order(spec: GraphSpec) -> list[str]:
     Raises:
         graphlib.CycleError: the graph has a cycle.
     """
-    before: dict[str, list[str]] = {name: [] for name in spec.nodes}
-    for edge in spec.edges:
-        before[edge.target].append(edge.source)
-    return list(TopologicalSorter(before).static_order())
+    return list(spec.topological_order())
 
 
 def analyse(spec: GraphSpec, shapes: Mapping[str, Shape]) -> Streams:

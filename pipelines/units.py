@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.inlet import Inlet
 from pipelines.life import Unit
-from pipelines.loops import forms_region, fuses
+from pipelines.loops import forms_region, fuses, spreads
 from pipelines.processor import Processor
 from pipelines.spec import GraphSpec
 from pipelines.streams import topological_order
@@ -55,8 +55,9 @@ def _line_before(node: Processor, ending: dict[str, _Line]) -> _Line | None:
     (edge,) = node.inlet.edges
     line = ending[edge.source]
     before = line[-1]
+    leads = fuses(before) or spreads(before)
     plain = edge.when_full == "block" and not edge.gapped and len(before.outlet.edges) == 1
-    return line if plain and before.name == edge.source and fuses(before) else None
+    return line if plain and before.name == edge.source and leads else None
 
 
 def _parts(lines: Sequence[_Line]) -> list[list[_Line]]:

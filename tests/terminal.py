@@ -51,6 +51,10 @@ def _shown(terminal: pyte.HistoryScreen) -> list[str]:
     return [line.rstrip() for line in (*gone, *terminal.display)]
 
 
+#: What would say something else of the terminal than the terminal itself.
+UNSAID = ("NO_COLOR", "COLUMNS", "LINES")
+
+
 def run_in_terminal(
     command: Sequence[str],
     *,
@@ -62,7 +66,7 @@ def run_in_terminal(
     """Run a program whose standard streams are a terminal, but for `stdout` if that is given."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    said = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")}
+    said = {key: value for key, value in os.environ.items() if key not in UNSAID}
     process = subprocess.Popen(
         command,
         stdin=theirs,

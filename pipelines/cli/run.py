@@ -113,6 +113,7 @@ class _Run(click.Command):
     "port",
     metavar="PORT",
     type=click.IntRange(0, 65535),
+    envvar="PLUMBER_RUN_PROMETHEUS",
     help="Serve metrics to Prometheus on this port of 127.0.0.1 while it runs; 0 takes a free one.",
 )
 @option("--strict", is_flag=True, help="Exit with 3 if there are dead letters.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from pipelines.difference import Changes
 from pipelines.errors import JoinError, Problem, StalledError, StepError, say
 from pipelines.metrics import NodeCounts, RunReport, Snapshot
 from pipelines.plumber import Plumber
 from pipelines.server.outputs import is_hidden
 from pipelines.server.refusal import plain
 
-__all__ = ["balance", "bottleneck", "edges_of", "fault_of", "nodes_of", "visible"]
+__all__ = ["balance", "bottleneck", "changed", "edges_of", "fault_of", "nodes_of", "visible"]
 
 _SUMMED = ("received", "passed_on", "skipped", "dead_lettered", "failed", "in_flight")
 _LIVE = ("waiting", "running")
@@ -25,6 +26,20 @@ def visible(snapshot: Snapshot) -> Snapshot:
         nodes={name: node for name, node in snapshot.nodes.items() if not is_hidden(name)},
         edges={link: edge for link, edge in snapshot.edges.items() if not is_hidden(link[1])},
     )
+
+
+def changed(changes: Changes) -> dict[str, Any]:
+    """Return what has changed in a graph, without what nobody sees."""
+    return {
+        **{
+            key: [name for name in getattr(changes, key) if not is_hidden(name)]
+            for key in ("added", "removed", "replaced")
+        },
+        **{
+            key: [[*link] for link in getattr(changes, key) if not is_hidden(link[1])]
+            for key in ("edges_added", "edges_removed")
+        },
+    }
 
 
 def bottleneck(snapshot: Snapshot) -> str | None:

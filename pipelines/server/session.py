@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from pipelines.errors import PipelinesError, Problem
+from pipelines.errors import GraphError, PipelinesError, Problem
 from pipelines.plumber import Plumber
 from pipelines.server import frames
 from pipelines.server.judge import Verdict
@@ -229,6 +229,23 @@ class Session:
         else:
             self._draining = True
             self._plumber.stop_sources()
+
+    async def apply(self, graph: Verdict) -> dict[str, Any]:
+        """Have the run go on with another graph; return what that has changed.
+
+        Raises:
+            GraphError: the graph may not run, or can't come of this one.
+            Refusal: the run, or a node that is to change, has ended.
+        """
+        accepted = with_outputs(graph.accepted(), self._outputs)
+        try:
+            changes = await self._plumber.apply(accepted)
+        except GraphError:
+            raise
+        except PipelinesError as error:
+            raise refuse("ended", f"{error}.", (), "Run the new graph instead.") from error
+        self.graph, self.inputs = graph.document, graph.inputs
+        return frames.changed(changes)
 
     async def push(self, node: str, items: list[Any]) -> int:
         """Put items into an input node, as far as there is room at once; return how many.

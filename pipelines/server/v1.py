@@ -119,11 +119,9 @@ class Editor(Endpoint):
 
     @request()
     async def apply(self, client: Client, *, run: str, graph: Graph) -> Ack:
-        """Refuse to change a graph while it runs, once it is known to be a good one."""
-        self._runs.get(client.sid, run)
-        self._judge.judge(graph).accepted()
-        what = "a graph can't be changed while it runs."
-        raise refuse("not-live", what, (), "Drain it, and run the new one.")
+        """Change the graph of a run; what did not change does not notice."""
+        session = self._runs.get(client.sid, run)
+        return {"changed": await session.apply(self._judge.judge(graph))}
 
     @request()
     async def credit(

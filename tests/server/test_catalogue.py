@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Optional, TypeVar
 
 import jsonschema
 import pytest
+from running import named
 
 from pipelines.server.arguments import Slider, faults, schema_of
 from pipelines.server.catalogue import describe_step, is_seed, kind_of
@@ -73,7 +74,7 @@ class Ge:
             {"type": "number", "minimum": 0, "maximum": 2, "x-step": 0.5, "x-widget": "slider"},
         ),
     ],
-    ids=str,
+    ids=named,
 )
 def test_a_type_becomes_a_schema(annotation: Any, schema: dict[str, Any]) -> None:
     """Where JSON has it; any other type is left open."""
@@ -147,7 +148,7 @@ async def seed_step(self: Any, q_elt: tuple[Any, ...], sign: str = "+") -> Any:
         (str, "step", []),
         (lambda: [1], "source", []),
     ],
-    ids=str,
+    ids=named,
 )
 def test_the_kind_follows_from_the_signature(target: Any, kind: str, arguments: list[str]) -> None:
     """As do the arguments: what gets items is none."""
@@ -227,7 +228,7 @@ def test_every_description_is_a_valid_schema() -> None:
         ({"exclusiveMaximum": 1}, 1, "'x' is less than 1, not 1."),
         ({"anyOf": [{"type": "string"}]}, 1, "'x' can't be 1."),
     ],
-    ids=str,
+    ids=named,
 )
 def test_a_value_that_does_not_fit_is_explained(
     schema: dict[str, Any], value: Any, said: str

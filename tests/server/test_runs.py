@@ -485,3 +485,57 @@ async def test_threads_work_for_steps_of_a_server_too(client: RawClient) -> None
         items += last["items"]
     assert last["reason"] == "done"
     assert [item["text"] for item in items] == [str(n * n) for n in range(1, 31)]
+
+
+async def test_a_running_graph_is_changed(client: RawClient) -> None:
+    """What is pushed goes on through the new graph, and what nobody sees is not told of."""
+    graph = {"nodes": {"in": {}, "show": {"func": "show"}}, "graph": {"in": ["show"]}}
+    run = await started(client, graph, preview="all")
+    other = {
+        "nodes": {"in": {}, "turn": {"func": "reverse"}, "show": {"func": "show"}, "too": {}},
+        "graph": {"in": ["turn"], "turn": ["show"], "too": ["show"]},
+    }
+    other["nodes"]["show"] = {"func": "show", "properties": {"aggregate_inputs": False}}
+    await client.ask("push", {"run": run, "node": "in", "items": ["abc"]})
+    assert await client.ask("apply", {"run": run, "graph": other}) == {
+        "ok": True,
+        "changed": {
+            "added": ["turn", "too"],
+            "removed": [],
+            "replaced": ["show"],
+            "edges_added": [["in", "turn"], ["turn", "show"], ["too", "show"]],
+            "edges_removed": [["in", "show"]],
+        },
+    }
+    await client.ask("push", {"run": run, "node": "in", "items": ["abc"]})
+    await client.ask("push", {"run": run, "node": "too", "items": ["def"]})
+    texts: list[str] = []
+    while len(texts) < 3:
+        await client.ask("credit", {"run": run, "n": 1})
+        frame = await client.next("frame")
+        texts += [item["text"] for item in frame["items"]]
+        nodes = frame["nodes"]
+    assert sorted(texts) == ["'abc'", "'cba'", "'def'"]
+    assert list(nodes) == ["in", "turn", "show", "too"]
+    assert nodes["in"]["received"] == 2
+    assert (await client.ask("stop", {"run": run, "mode": "drain"}))["ok"]
+    done = await client.next("done")
+    assert done["balance"]["ok"]
+
+
+async def test_what_can_not_be_changed_is_told(client: RawClient) -> None:
+    """All of it at once, and the run goes on as it was."""
+    graph = {"nodes": {"in": {}, "show": {"func": "show"}}, "graph": {"in": ["show"]}}
+    run = await started(client, graph)
+    other = {**graph, "runtime": {"max_failures": 3}}
+    ack = await client.ask("apply", {"run": run, "graph": other})
+    assert [each["code"] for each in ack["errors"]] == ["not-live"]
+    faulty = {**graph, "nodes": {"in": {}, "show": {"func": "shw"}}}
+    ack = await client.ask("apply", {"run": run, "graph": faulty})
+    assert [each["code"] for each in ack["errors"]] == ["unknown-step"]
+    ack = await client.ask("push", {"run": run, "node": "in", "items": ["abc"]})
+    assert ack["accepted"] == 1
+    assert (await client.ask("stop", {"run": run, "mode": "drain"}))["ok"]
+    assert (await client.next("done"))["nodes"]["show"]["received"] == 1
+    ack = await client.ask("apply", {"run": run, "graph": other})
+    assert not ack["ok"]
