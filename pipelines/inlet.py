@@ -23,7 +23,7 @@ ENOUGH = 0.001
 #: Items that a quick iterator is asked for at first; one that turns slow has them looked at late.
 PIECE = 32
 
-__all__ = ["BatchInlet", "Inlet", "JoinInlet", "MergeInlet", "SourceInlet"]
+__all__ = ["BatchInlet", "Inlet", "JoinInlet", "MergeInlet", "SourceInlet", "Wrapping"]
 
 
 class Inlet:
@@ -580,27 +580,17 @@ def _resolve(event: asyncio.Future[None]) -> None:
         event.set_result(None)
 
 
-class BatchInlet(Inlet):
-    """A way in that gathers what another way in has into lists.
+class Wrapping(Inlet):
+    """A way in that makes something else of what another one has: the base of such."""
 
-    A list is ready when it has `batch.size` items, when `batch.timeout` seconds have passed since
-    its first one, or when the stream ends.
-    """
+    __slots__ = ("_inner",)
 
-    __slots__ = ("_inner", "_limit", "_pending", "_ripe", "_schedule", "_timeout", "_timer")
-
-    def __init__(self, inner: Inlet, batch: Batch, schedule: Schedule) -> None:
+    def __init__(self, inner: Inlet) -> None:
         super().__init__(inner.edges)
         for edge in inner.edges:
             edge.inlet = inner
         self.items = deque()
         self._inner = inner
-        self._limit = batch.size
-        self._timeout = batch.timeout
-        self._schedule = schedule
-        self._pending: list[Any] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._ripe = False
 
     def lead(self, edges: Sequence[Edge]) -> None:
         self._inner.lead(edges)
@@ -624,13 +614,8 @@ class BatchInlet(Inlet):
         return self._inner.merge
 
     @property
-    def ended(self) -> bool:
-        return not self.items and not self._pending and self._inner.ended
-
-    @property
     def queued(self) -> int:
-        gathered = sum(map(len, self.items)) + len(self._pending)
-        return gathered * self.width + self._inner.queued
+        return self._inner.queued
 
     @property
     def dropped(self) -> int:
@@ -643,6 +628,51 @@ class BatchInlet(Inlet):
     @property
     def width(self) -> int:
         return self._inner.width
+
+    def arm(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+        self._inner.arm(self._more)
+
+    def disarm(self) -> None:
+        self._wakeup = None
+        self._inner.disarm()
+
+    def _more(self) -> None:
+        if self.ready(1) or self.ended:
+            self._ring()
+        else:
+            self._inner.arm(self._more)
+
+    def abandon(self) -> None:
+        self._inner.abandon()
+
+
+class BatchInlet(Wrapping):
+    """A way in that gathers what another way in has into lists.
+
+    A list is ready when it has `batch.size` items, when `batch.timeout` seconds have passed since
+    its first one, or when the stream ends.
+    """
+
+    __slots__ = ("_limit", "_pending", "_ripe", "_schedule", "_timeout", "_timer")
+
+    def __init__(self, inner: Inlet, batch: Batch, schedule: Schedule) -> None:
+        super().__init__(inner)
+        self._limit = batch.size
+        self._timeout = batch.timeout
+        self._schedule = schedule
+        self._pending: list[Any] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._ripe = False
+
+    @property
+    def ended(self) -> bool:
+        return not self.items and not self._pending and self._inner.ended
+
+    @property
+    def queued(self) -> int:
+        gathered = sum(map(len, self.items)) + len(self._pending)
+        return gathered * self.width + self._inner.queued
 
     def ready(self, limit: int) -> int:
         while not self.items and self._fill():
@@ -680,22 +710,8 @@ class BatchInlet(Inlet):
         self._ripe = True
         self._ring()
 
-    def arm(self, wakeup: Wakeup) -> None:
-        self._wakeup = wakeup
-        self._inner.arm(self._more)
-
-    def disarm(self) -> None:
-        self._wakeup = None
-        self._inner.disarm()
-
-    def _more(self) -> None:
-        if self.ready(1) or self._inner.ended:
-            self._ring()
-        else:
-            self._inner.arm(self._more)
-
     def abandon(self) -> None:
         if self._timer is not None:
             self._schedule.cancel_later(self._timer)
             self._timer = None
-        self._inner.abandon()
+        super().abandon()

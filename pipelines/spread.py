@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from itertools import islice, repeat
 from typing import Any
 
-from pipelines.edge import Edge, Wakeup
 from pipelines.errors import StepError
 from pipelines.failure import SPECIAL, Again, misused
-from pipelines.inlet import Inlet, MergeInlet
+from pipelines.inlet import Inlet, Wrapping
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.stage import Stage
@@ -20,7 +18,7 @@ from pipelines.step import Route, Skip
 __all__ = ["SpreadInlet", "SpreadStage"]
 
 
-class SpreadInlet(Inlet):
+class SpreadInlet(Wrapping):
     """A way in that calls a generator function with what another way in has.
 
     Its `items` are what is yielded, never more of it than was asked for.
@@ -29,82 +27,34 @@ class SpreadInlet(Inlet):
         fault: what the step raised, once all that it had yielded before is taken; see `mend`.
     """
 
-    __slots__ = ("_attempt", "_inner", "_item", "_node", "_values", "_yielded", "fault", "seconds")
+    __slots__ = ("_attempt", "_item", "_node", "_values", "_yielded", "fault", "seconds")
 
     #: Items whose values are drawn before a look at the queue.
     MOST = 64
 
     def __init__(self, inner: Inlet, node: Processor) -> None:
-        self.edges = inner.edges
+        super().__init__(inner)
         self.gapped = False  # what is yielded starts a new stream
-        self.items = deque()
-        self.earlier = 0
         self.fault: BaseException | None = None
         self.seconds = 0.0
-        self._inner = inner
         self._node = node
-        self._wakeup = None
         self._values: Generator[Any, None, None] | None = None
         self._item: Any = None
         self._yielded = False
         self._attempt = 1
-
-    def lead(self, edges: Sequence[Edge]) -> None:
-        self._inner.lead(edges)
-        self.edges = self._inner.edges
-
-    # What the other way in says.
-
-    @property
-    def merge(self) -> MergeInlet | None:
-        return self._inner.merge
-
-    @property
-    def gaps(self) -> int:
-        return 0
-
-    @property
-    def wanted(self) -> bool:
-        """Never: `ready` releases the producers as it takes."""
-        return False
-
-    @wanted.setter
-    def wanted(self, value: bool) -> None:
-        pass
-
-    @property
-    def queued(self) -> int:
-        return self._inner.queued
-
-    @property
-    def dropped(self) -> int:
-        return self._inner.dropped
-
-    @property
-    def filled(self) -> int:
-        return self._inner.filled
-
-    @property
-    def width(self) -> int:
-        return self._inner.width
 
     @property
     def ended(self) -> bool:
         busy = self.items or self._values is not None or self.fault is not None
         return not busy and self._inner.ended
 
-    def arm(self, wakeup: Wakeup) -> None:
-        self._wakeup = wakeup
-        self._inner.arm(self._ring)
-
-    def disarm(self) -> None:
-        self._wakeup = None
-        self._inner.disarm()
+    def _more(self) -> None:
+        self._ring()  # the step is called where the line runs, not where it is woken
 
     def abandon(self) -> None:
         if self._values is not None:
             self._values.close()
-        self._inner.abandon()
+        super().abandon()
 
     # Drawing.
 

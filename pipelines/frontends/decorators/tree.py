@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.edge import Wakeup
 from pipelines.errors import shorten
 from pipelines.frontends.decorators.nodes import DecoratedNode
 from pipelines.frontends.decorators.potato import Potato
-from pipelines.inlet import Inlet, MergeInlet
+from pipelines.inlet import Inlet, Wrapping
 from pipelines.step import SKIP, Skip
 
 __all__ = ["Tree", "TreeInlet", "Visit"]
@@ -42,7 +41,7 @@ class Visit(NamedTuple):
         return (self.tree, *self.path)
 
 
-class TreeInlet(Inlet):
+class TreeInlet(Wrapping):
     """A way in for roots, from another one, and for their descendants, from the node itself.
 
     As many calls as the node's concurrency have a *turn* at a time. One that has yielded children
@@ -54,14 +53,10 @@ class TreeInlet(Inlet):
         turns: how many there are.
     """
 
-    __slots__ = ("_children", "_count", "_given", "_inner", "_open", "_roots", "_turns", "_waiting")
+    __slots__ = ("_children", "_count", "_given", "_open", "_roots", "_turns", "_waiting")
 
     def __init__(self, inner: Inlet, turns: int) -> None:
-        super().__init__(inner.edges)
-        for edge in inner.edges:
-            edge.inlet = inner
-        self.items: deque[Visit] = deque()
-        self._inner = inner
+        super().__init__(inner)
         self._turns = turns
         self._waiting: list[tuple[Place, int, asyncio.Future[None]]] = []
         self._count = itertools.count()
@@ -69,23 +64,6 @@ class TreeInlet(Inlet):
         self._roots = self._children = self._open = 0
 
     # As a way in.
-
-    @property
-    def merge(self) -> MergeInlet | None:
-        return self._inner.merge
-
-    @property
-    def gaps(self) -> int:
-        return 0
-
-    @property
-    def wanted(self) -> bool:
-        """Never: `ready` releases the producers as it takes."""
-        return False
-
-    @wanted.setter
-    def wanted(self, value: bool) -> None:
-        pass
 
     @property
     def ended(self) -> bool:
@@ -106,23 +84,6 @@ class TreeInlet(Inlet):
             self._give(Visit(root, (), self._roots))
             self._roots += 1
         return len(self.items)
-
-    def arm(self, wakeup: Wakeup) -> None:
-        self._wakeup = wakeup
-        self._inner.arm(self._more)
-
-    def disarm(self) -> None:
-        self._wakeup = None
-        self._inner.disarm()
-
-    def _more(self) -> None:
-        if self.ready(1) or self.ended:
-            self._ring()
-        else:
-            self._inner.arm(self._more)
-
-    def abandon(self) -> None:
-        self._inner.abandon()
 
     # Turns.
 
