@@ -121,8 +121,11 @@ def sources(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "source", ["dict", "chain", "threads", "diamond.yaml", "diamond.json", "diamond.pipe"]
 )
-def test_what_is_converted_runs_the_same(source: str, end: str, tmp_path: Path) -> None:
+def test_what_is_converted_runs_the_same(
+    source: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file that `plumber convert` writes gives the rows that its source gives."""
+    monkeypatch.syspath_prepend(str(tmp_path))  # as `plumber run` does with a graph's folder
     out = tmp_path / f"out.{end}"
     told = ["convert", sources(tmp_path)[source], "-o", str(out)]
     said = CliRunner().invoke(plumber, told)
