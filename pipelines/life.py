@@ -95,6 +95,10 @@ class Life:
         """Whether the nodes to begin with have all been entered."""
         return self._entered.is_set()
 
+    async def until_entered(self) -> None:
+        """Wait until they have."""
+        await self._entered.wait()
+
     def keep(self) -> None:
         """Go on, even if all loops end, until `release`."""
         self._looping += 1

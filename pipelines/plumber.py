@@ -145,6 +145,14 @@ class Plumber:
             self._supervise(self._life), name="pipelines: the run"
         )
 
+    async def entered(self) -> None:
+        """Wait until all nodes have been entered, or the run is over."""
+        if self._life is None or self._supervisor is None:
+            raise RuntimeError("nothing runs yet: call create_pipeline() first")
+        entered = asyncio.create_task(self._life.until_entered())
+        await asyncio.wait([entered, self._supervisor], return_when=asyncio.FIRST_COMPLETED)
+        entered.cancel()
+
     async def join(self) -> RunReport:
         """Wait until the graph is done, and return the report.
 

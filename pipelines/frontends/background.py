@@ -100,5 +100,7 @@ class Background:
         self.plumber.create_pipeline()
         if self._unwanted:
             self.plumber.cancel()
+        # Python 3.12.0 and 3.12.1 start no thread any more once the main one has ended.
+        await self.plumber.entered()
         self._begun.set()
         return await self.plumber.join()
