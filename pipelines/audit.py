@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from pipelines.edge import Edge
 from pipelines.errors import PipelinesError
@@ -11,7 +12,15 @@ from pipelines.metrics import Snapshot
 from pipelines.processor import Processor
 from pipelines.streams import Link
 
-__all__ = ["audit", "start_anew", "unbalanced"]
+__all__ = ["Counted", "audit", "start_anew", "unbalanced"]
+
+
+class Counted(Protocol):
+    """A node that has sent values; a `Processor` is one."""
+
+    @property
+    def emitted(self) -> int:
+        """How many."""
 
 
 def audit(
@@ -48,15 +57,23 @@ def _left(inlet: Inlet) -> int:
     return sum(edge.qsize() + edge.dropped for edge in inlet.edges) + inlet.queued
 
 
-def unbalanced(nodes: Mapping[str, Processor]) -> Iterator[str]:
-    """Yield the nodes that did not get what was sent to them, each with its sums."""
+def unbalanced(
+    nodes: Mapping[str, Processor], outside: Mapping[str, Counted] | None = None
+) -> Iterator[str]:
+    """Yield the nodes that did not get what was sent to them, each with its sums.
+
+    Args:
+        nodes: the nodes of a run.
+        outside: those that have sent to them from elsewhere.
+    """
+    sources: Mapping[str, Counted] = {**nodes, **outside} if outside else nodes
     for node in nodes.values():
         node.refresh()
     for name, node in nodes.items():
         if node.inlet is None or not node.inlet.edges:
             continue
         edges = node.inlet.edges
-        sent = sum(nodes[edge.source].emitted - edge.withheld for edge in edges)
+        sent = sum(sources[edge.source].emitted - edge.withheld for edge in edges)
         sent += node.inlet.earlier
         left, taken = _left(node.inlet), node.width * node.received - node.inlet.filled
         if sent - left != taken:

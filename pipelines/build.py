@@ -4,26 +4,87 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from pipelines.audit import audit
 from pipelines.check import Examination
 from pipelines.edge import Edge, Outlet
+from pipelines.errors import PipelinesError
 from pipelines.failure import Tolerance
 from pipelines.inlet import BatchInlet, Inlet, JoinInlet, MergeInlet
+from pipelines.metrics import EdgeCounts, HostCounts, NodeCounts, Snapshot
 from pipelines.processor import InputProcessor, Processor
 from pipelines.schedule import Schedule
 from pipelines.spec import EdgeSpec, GraphSpec
 from pipelines.step import Shape
 from pipelines.streams import Link
 
-__all__ = ["Builder", "Wrap"]
+__all__ = ["Assembly", "Builder", "Engine", "Wrap"]
 
 #: Makes another way in of a node's own.
 Wrap = Callable[[Inlet], Inlet]
 
 
+class Assembly:
+    """The parts of one run; those of a run on several machines derive from it.
+
+    Attributes:
+        nodes, edges: what runs in this process.
+        hosted: whether others run elsewhere; then nothing can be added or changed.
+    """
+
+    hosted = False
+
+    def __init__(self, nodes: dict[str, Processor], edges: dict[Link, Edge]) -> None:
+        self.nodes = nodes
+        self.edges = edges
+
+    async def open(self) -> None:
+        """Get ready, before any node is entered."""
+
+    async def close(self) -> None:
+        """End what `open` began, after all nodes have been exited."""
+
+    def nodes_counted(self) -> dict[str, NodeCounts]:
+        """Return the counters of every node of the graph."""
+        return {name: node.counts() for name, node in self.nodes.items()}
+
+    def edges_counted(self) -> dict[Link, EdgeCounts]:
+        """Return what lies on each edge of the graph."""
+        return {
+            link: EdgeCounts(
+                size=0 if edge.abandoned else edge.qsize(),
+                maxsize=edge.maxsize,
+                dropped=edge.dropped + (edge.qsize() if edge.abandoned else 0),
+            )
+            for link, edge in self.edges.items()
+        }
+
+    def hosts_counted(self) -> dict[str, HostCounts]:
+        """Return what is known of processes elsewhere."""
+        return {}
+
+    def audit(self, snapshot: Snapshot) -> PipelinesError | None:
+        """Return what was lost by the end of the run, if anything was."""
+        return audit(snapshot, self.nodes, self.edges)
+
+
+class Engine(Protocol):
+    """Runs graphs elsewhere than in this process alone."""
+
+    def assemble(self, graph: Examination, builder: Builder) -> Assembly:
+        """Make the parts of one run.
+
+        Raises:
+            GraphError: the graph can't run there; it lists every problem.
+        """
+
+
 class Builder:
     """Makes the parts of one run.
+
+    Attributes:
+        common: what all processors of a run are made with.
 
     Args:
         spec: the graph.
@@ -43,12 +104,17 @@ class Builder:
     ) -> None:
         self._schedule = schedule
         self._limit = limit
-        self._common: dict[str, Any] = {
+        self.common: dict[str, Any] = {
             "schedule": schedule,
             "tolerance": Tolerance(spec.runtime.max_failures),
             "bury": bury,
             "env_vars": env_vars,
         }
+
+    def assemble(self, graph: Examination) -> Assembly:
+        """Make all parts of a graph that runs in this process."""
+        edges = self.edges(graph)
+        return Assembly(self.nodes(graph, edges), edges)
 
     def edges(self, graph: Examination) -> dict[Link, Edge]:
         """Make all edges of a graph."""
@@ -91,7 +157,7 @@ class Builder:
         assert graph.spec is not None
         spec, properties = graph.spec.nodes[name], graph.spec.properties(name)
         outlet, target = Outlet(outbound), graph.targets.get(name)
-        common: dict[str, Any] = {"target": target, "outlet": outlet, **self._common}
+        common: dict[str, Any] = {"target": target, "outlet": outlet, **self.common}
         if inbound:
             inlet = self._inlet(graph.spec, name, inbound)
             inlet = inlet if wrap is None else wrap(inlet)

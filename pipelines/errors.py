@@ -10,6 +10,7 @@ from typing import Any, Literal
 __all__ = [
     "ExecutorError",
     "GraphError",
+    "HostError",
     "JoinError",
     "PipelinesError",
     "Problem",
@@ -143,6 +144,10 @@ class JoinError(PipelinesError):
 
 class ExecutorError(PipelinesError):
     """A step could not be run where its `executor` says: a worker died, or data can't travel."""
+
+
+class HostError(PipelinesError):
+    """A process that ran some of a graph's nodes was lost, or could not be had."""
 
 
 class ServerError(PipelinesError):

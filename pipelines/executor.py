@@ -25,12 +25,22 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from time import perf_counter as clock
 from types import TracebackType
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from pipelines.errors import ExecutorError, describe, shorten
 from pipelines.step import Step, discard
 
-__all__ = ["Executor", "Failure", "ProcessExecutor", "ThreadExecutor", "call_chunk", "processors"]
+__all__ = [
+    "Caller",
+    "Executor",
+    "Failure",
+    "Outcomes",
+    "ProcessExecutor",
+    "ThreadExecutor",
+    "call_chunk",
+    "portable_error",
+    "processors",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +172,13 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
         future.set_result(result)
     else:
         future.set_exception(error)
+
+
+class Caller(Protocol):
+    """Makes the calls of a chunk in one of its lanes; see `Executor.run`."""
+
+    async def run(self, lane: int, chunk: list[Any], timeout: float | None = None) -> Outcomes:
+        """Return the outcomes of a chunk."""
 
 
 class Executor(abc.ABC):
@@ -623,12 +640,17 @@ def _has_failed(outcome: Any) -> bool:
     return type(outcome) in (Failure, Yielded) and outcome.error is not None
 
 
-def _portable_error(error: BaseException) -> BaseException:
-    """Return an error that survives the way back, or one that says the same, with its traceback."""
+def portable_error(error: BaseException, place: str = "In the worker process") -> BaseException:
+    """Return an error that survives the way back, or one that says the same, with its traceback.
+
+    Args:
+        error: what was raised.
+        place: where that was, for the note that shows the traceback.
+    """
     frames = error.__traceback__
     text = "".join(traceback.format_tb(frames and frames.tb_next))
     if text:
-        error.add_note(f"In the worker process:\n{text.rstrip()}")
+        error.add_note(f"{place}:\n{text.rstrip()}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -641,7 +663,7 @@ def _portable_error(error: BaseException) -> BaseException:
 def _portable(outcome: Any) -> Any:
     """Return an outcome that survives the way back, or the failure that it does not."""
     if _has_failed(outcome):
-        outcome.error = _portable_error(outcome.error)
+        outcome.error = portable_error(outcome.error)
     try:
         pickle.loads(pickle.dumps(outcome))
     except Exception as error:

@@ -39,9 +39,15 @@ class Fallible(Protocol):
     """What `Tolerance` looks at: a node's name and counters."""
 
     name: str
-    received: int
     tolerated: int
-    last_error: str
+
+    @property
+    def received(self) -> int:
+        """Items that it took."""
+
+    @property
+    def last_error(self) -> str:
+        """Its newest failure."""
 
 
 class Tolerance:

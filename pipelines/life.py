@@ -183,6 +183,9 @@ class Life:
                 raise asyncio.CancelledError  # aborted before this unit's turn to start
             if unit.loop is None:
                 await self._enter(unit)
+                for node in unit.nodes:
+                    if node.gated and node.gate is not None:
+                        await node.gate.wait()
                 unit.loop = loop_of(unit.lines)
             await unit.loop(functools.partial(self._split, unit))
             unit.looping = False  # from here on an abort lets it exit in peace

@@ -33,6 +33,8 @@ def loop_of(lines: Sequence[Sequence[Processor]]) -> Loop:
             form a region.
     """
     nodes = lines[0]
+    if nodes[0].own_loop is not None:
+        return nodes[0].own_loop
     if len(lines) > 1:
         return _region(lines)
     if isinstance(nodes[0], InputProcessor):
@@ -85,6 +87,8 @@ def _needs_no_pool(node: Processor) -> bool:
         and properties.batch is None
         and properties.rate_limit is None
         and bool(several or in_place)
+        and node.own_loop is None
+        and not node.gated
     )
 
 

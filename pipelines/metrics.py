@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Protocol
 
-__all__ = ["EdgeCounts", "NodeCounts", "Reporter", "RunReport", "Snapshot", "State"]
+__all__ = [
+    "EdgeCounts",
+    "HostCounts",
+    "NodeCounts",
+    "Reporter",
+    "RunReport",
+    "Snapshot",
+    "State",
+]
 
 #: What a node is doing, in a word that can be shown to a person: *waiting* for items, *blocked* by
 #: a full edge, *running*, or ended as *done*, *failed* or *stopped* (cancelled, or released early).
@@ -52,6 +60,16 @@ class NodeCounts:
     errors: int = 0
     last_error: str = ""
 
+    def __add__(self, other: NodeCounts) -> NodeCounts:
+        """Return the counters of both together; state and last error are those of `other`."""
+        sums = {
+            each.name: getattr(self, each.name) + getattr(other, each.name)
+            for each in fields(self)
+            if each.name not in ("state", "last_error")
+        }
+        last_error = other.last_error or self.last_error
+        return NodeCounts(state=other.state, last_error=last_error, **sums)
+
     @property
     def balanced(self) -> bool:
         """Whether every item received is accounted for."""
@@ -69,12 +87,40 @@ class EdgeCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCounts:
+    """One process that runs nodes of the graph elsewhere; see `engines`.
+
+    Attributes:
+        nodes: the names of the nodes that it runs.
+        scope: the scope that it was asked for, if any.
+        place: the machine and the process, as far as they are known.
+        batches: how many it has done.
+        restarts: how often another process had to take its place.
+        resent: batches that were under way then, and were made again.
+    """
+
+    nodes: tuple[str, ...]
+    scope: str | None = None
+    place: str = ""
+    batches: int = 0
+    restarts: int = 0
+    resent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run at one moment: `seconds` since it started, and each node and edge (by its two ends)."""
+    """A run at one moment.
+
+    Attributes:
+        seconds: since it started.
+        nodes, edges: by name, and by the names of the two ends.
+        hosts: the processes that nodes run in elsewhere, by name; none on one machine.
+    """
 
     seconds: float
     nodes: Mapping[str, NodeCounts]
     edges: Mapping[tuple[str, str], EdgeCounts]
+    hosts: Mapping[str, HostCounts] = field(default_factory=dict)
 
     @property
     def bottleneck(self) -> str | None:
@@ -92,7 +138,7 @@ class RunReport:
         reason: ``done``, ``drained``, ``failed`` or ``cancelled``.
         seconds: wall-clock time from the first node's start to the last one's end.
         bottleneck: the node that the others waited for, if one can be told.
-        nodes, edges: the last snapshot.
+        nodes, edges, hosts: the last snapshot.
         error: what ended the run, if it did not end well.
     """
 
@@ -103,6 +149,7 @@ class RunReport:
     nodes: Mapping[str, NodeCounts]
     edges: Mapping[tuple[str, str], EdgeCounts]
     error: BaseException | None = None
+    hosts: Mapping[str, HostCounts] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         # Short: asyncio.run shows its task, and with it the task's result, to itself at each end.
@@ -121,6 +168,7 @@ class RunReport:
                 {"source": source, "target": target, **asdict(edge)}
                 for (source, target), edge in self.edges.items()
             ],
+            **({"hosts": {n: asdict(h) for n, h in self.hosts.items()}} if self.hosts else {}),
         }
 
 

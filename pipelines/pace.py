@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from pipelines.spec import Rate
 
-__all__ = ["Pace", "Throttle", "Watch"]
+__all__ = ["Pace", "Seats", "Throttle", "Watch"]
 
 
 class Pace:
@@ -42,6 +43,45 @@ class Throttle:
         self._next = place + self._spacing
         if place > now:
             await asyncio.sleep(place - now)
+
+
+class Seats:
+    """A bound on the calls in flight of several pools, given out in the order they are asked for.
+
+    Args:
+        count: how many there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def claim(self) -> None:
+        """Take one for a call that is under way already, though none may be free."""
+        self._free -= 1
+
+    async def take(self) -> None:
+        """Take one, waiting until one is free."""
+        if self._free > 0 and not self._queue:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # it was given out in the same turn of the loop
+            raise
+
+    def leave(self) -> None:
+        """Give one back."""
+        self._free += 1
+        while self._free > 0 and self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self._free -= 1
+                turn.set_result(None)
 
 
 class Watch:

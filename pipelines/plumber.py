@@ -7,12 +7,11 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pipelines.audit import audit
-from pipelines.build import Builder, Wrap
+from pipelines.build import Builder, Engine, Wrap
 from pipelines.check import Examination, compile_graph
 from pipelines.difference import Changes
 from pipelines.errors import GraphError, PipelinesError, StalledError
@@ -20,9 +19,9 @@ from pipelines.growth import Growth
 from pipelines.letters import DeadLetters
 from pipelines.life import Life
 from pipelines.load import load
-from pipelines.metrics import EdgeCounts, Reporter, RunReport, Snapshot
+from pipelines.metrics import Reporter, RunReport, Snapshot
 from pipelines.processor import InputProcessor, Processor
-from pipelines.registry import did_you_mean
+from pipelines.registry import did_you_mean, engines
 from pipelines.revision import Revision
 from pipelines.schedule import Schedule, clock
 from pipelines.signals import Interrupted, interruptible
@@ -48,6 +47,8 @@ class Plumber:
         env_vars: anything; the steps of the seed's protocol reach it as ``self.env_vars``.
         limit: items after which each source stops.
         reporters: are told how the run goes.
+        engine: where the nodes run: in this process, unless it is ``ray`` or an engine made by
+            hand, as `pipelines.engines.ray.RayEngine`.
 
     Attributes:
         report: how the run ended; `None` before that. It is there also when `join` raises.
@@ -64,6 +65,7 @@ class Plumber:
         *,
         limit: int | None = None,
         reporters: Iterable[Reporter] = (),
+        engine: Engine | str | None = None,
     ) -> None:
         compiled = _compiled(graph, coro_map)
         spec = compiled.spec
@@ -74,8 +76,11 @@ class Plumber:
         self._schedule = Schedule(self._stalled)
         self._letters = DeadLetters(spec, compiled.dead_letter)
         builder = Builder(spec, self._schedule, self._letters.write, env_vars, limit)
-        self._edges = builder.edges(compiled)
-        self._nodes = builder.nodes(compiled, self._edges)
+        if engine is None:
+            self._assembly = builder.assemble(compiled)
+        else:
+            self._assembly = _made_elsewhere(engine).assemble(compiled, builder)
+        self._nodes, self._edges = self._assembly.nodes, self._assembly.edges
         self._growth = Growth(spec, builder, self._nodes, self._edges, self._schedule, coro_map)
         self._revision = Revision(
             self._growth, builder, self._nodes, self._edges, self._schedule, self._begin
@@ -114,15 +119,9 @@ class Plumber:
         """Return the counters, queue fill and state of every node and edge, as they are now."""
         return Snapshot(
             seconds=clock() - self._began if self._began else 0.0,
-            nodes={name: node.counts() for name, node in self._nodes.items()},
-            edges={
-                link: EdgeCounts(
-                    size=0 if edge.abandoned else edge.qsize(),
-                    maxsize=edge.maxsize,
-                    dropped=edge.dropped + (edge.qsize() if edge.abandoned else 0),
-                )
-                for link, edge in self._edges.items()
-            },
+            nodes=self._assembly.nodes_counted(),
+            edges=self._assembly.edges_counted(),
+            hosts=self._assembly.hosts_counted(),
         )
 
     # Running.
@@ -268,9 +267,17 @@ class Plumber:
         self._growth.hold(name)
 
     def _check_calm(self) -> None:
+        self._check_growing()
         if self._revision.active:
             raise PipelinesError(
                 "the graph is being changed: await what apply() returns before the next change"
+            )
+
+    def _check_growing(self) -> None:
+        if self._assembly.hosted:
+            raise PipelinesError(
+                "a graph whose nodes run elsewhere can't be changed: make another Plumber for the "
+                "new graph, or run this one without `engine`"
             )
 
     # Changing.
@@ -298,6 +305,7 @@ class Plumber:
                 ended, perhaps because a new step could not be made; or a step awaits this, which
                 would wait for itself.
         """
+        self._check_growing()
         return await self._revision.apply(_compiled(graph, self._coro_map))
 
     def _begin(self, node: InputProcessor) -> None:
@@ -372,6 +380,7 @@ class Plumber:
         reporting = [asyncio.create_task(self._report_to(each)) for each in self._reporters]
         try:
             await self._letters.open()
+            await self._elsewhere(life, self._assembly.open)
             await life.run()
         except Exception as error:
             life.error = life.error or error
@@ -383,16 +392,24 @@ class Plumber:
             watchdog.stop()
         try:
             await self._letters.close(life.error)
+            await self._elsewhere(life, self._assembly.close)
         except Exception as error:
             life.error = life.error or error
         self._conclude(life)
+
+    async def _elsewhere(self, life: Life, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what a run elsewhere needs, in spite of cancellations."""
+        if self._assembly.hosted:
+            task = asyncio.ensure_future(work())
+            await life.outlast(lambda: asyncio.wait([task]))
+            task.result()
 
     def _conclude(self, life: Life) -> None:
         for node in self._nodes.values():
             if life.error is not None and isinstance(node, InputProcessor):
                 node.end()  # also where the run ended before its nodes began
         snapshot = self.snapshot()
-        fault = audit(snapshot, self._nodes, self._edges)
+        fault = self._assembly.audit(snapshot)
         if fault is not None and life.error is not None:
             life.error.add_note(str(fault))
         life.error = life.error or fault
@@ -404,6 +421,7 @@ class Plumber:
             nodes=snapshot.nodes,
             edges=snapshot.edges,
             error=life.error,
+            hosts=snapshot.hosts,
         )
         for reporter in self._reporters:
             with _forgiving(reporter):
@@ -454,6 +472,13 @@ def _compiled(graph: Graph, coro_map: Callable[[Any], Any] | None) -> Examinatio
     if not graph.ok:
         raise GraphError(graph.problems)
     return graph
+
+
+def _made_elsewhere(engine: Engine | str) -> Engine:
+    """Return the engine of a name."""
+    if not isinstance(engine, str):
+        return engine
+    return engines.get(engine)()  # type: ignore[no-any-return]
 
 
 def _in_a_loop() -> bool:

@@ -56,7 +56,9 @@ class Pool(abc.ABC):
         self.again: deque[tuple[int, Any, int]] = deque()
         self.waiting = 0
         rate = node.properties.rate_limit
-        self.throttle = None if rate is None else Throttle(rate)
+        self.throttle = node.throttle or (None if rate is None else Throttle(rate))
+        self._seats = node.seats
+        self._seated: set[asyncio.Task[Any] | None] = set()
         self._group: asyncio.TaskGroup | None = None
         self._parent: asyncio.Task[Any] | None = None  # none yet where another task has joined
         self._alive = 1  # in the place of the task that will run this
@@ -86,10 +88,14 @@ class Pool(abc.ABC):
         """Take over an item whose call waits in another task, to `join`; return its place."""
         self._alive += 1
         self._more_taken -= 1
+        if self._seats is not None:
+            self._seats.claim()
         return self.place(item)
 
     async def join(self, place: int, item: Any, outcome: Any) -> None:
         """Take what came of an item that was admitted, and go on as one of the workers."""
+        if self._seats is not None:
+            self._seats.leave()
         self.finish(place, item, outcome, 1)
         if self.outlet.hungry:
             self.outlet.feed()
@@ -122,8 +128,10 @@ class Pool(abc.ABC):
     async def _worker(self, lane: int) -> None:
         self._rousing = False
         try:
+            await self._sit()
             await self.work(lane)
         except BaseException as error:
+            self._stand()
             running, self.size = self.size > 0, 0  # no worker starts any more, whoever rouses one
             cancelled = isinstance(error, asyncio.CancelledError) and not self.schedule.over
             parent = self._parent
@@ -131,6 +139,7 @@ class Pool(abc.ABC):
                 # A step has cancelled the task that calls it, and a group would not even notice.
                 raise StepError(self.node.name, None, error, doing="by ending its task") from error
             raise
+        self._stand()
         self._alive -= 1
         if not self._alive:
             self.size = 0
@@ -140,6 +149,19 @@ class Pool(abc.ABC):
         self._parked.clear()
         if self._alive:
             self.schedule.leave()
+
+    async def _sit(self) -> None:
+        """Take a seat, where this pool shares them with others."""
+        if self._seats is not None:
+            await self._seats.take()
+            self._seated.add(asyncio.current_task())
+
+    def _stand(self) -> None:
+        """Give the seat back, if the running worker has one."""
+        task = asyncio.current_task()
+        if self._seats is not None and task in self._seated:
+            self._seated.remove(task)
+            self._seats.leave()
 
     async def _all_gone(self) -> None:
         try:
@@ -251,6 +273,7 @@ class Pool(abc.ABC):
                 self.outlet.arm(self.rouse)
             self._idle("blocked")
         elif self.inlet.ended:
+            self.node.pass_gate()
             if not self.waiting:
                 return False
         else:
@@ -258,11 +281,13 @@ class Pool(abc.ABC):
             self._idle("waiting")
         event = self.schedule.loop.create_future()
         self._parked.append(event)
+        self._stand()
         try:
             self.schedule.pause()
             await event
         finally:
             self._rousing = False
+        await self._sit()
         return True
 
     def _idle(self, state: Any) -> None:

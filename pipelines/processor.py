@@ -16,6 +16,7 @@ from typing import Any, cast
 from pipelines.edge import GAP, Edge, Gap, Outlet
 from pipelines.errors import PipelinesError, StepError, describe, shorten
 from pipelines.executor import (
+    Caller,
     Executor,
     ProcessExecutor,
     ThreadExecutor,
@@ -26,7 +27,7 @@ from pipelines.failure import Again, Buried, Tolerance, again, misused
 from pipelines.inlet import Inlet, JoinInlet, SourceInlet
 from pipelines.metrics import NodeCounts, State
 from pipelines.outputqueue import OutputQueue
-from pipelines.pace import Watch
+from pipelines.pace import Seats, Throttle, Watch
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import NodeSpec, Properties
 from pipelines.step import SKIP, Route, Shape, Skip, SkipEntry, Step, is_iterable_source
@@ -58,9 +59,22 @@ class Processor:
         line: the nodes that this one runs as one with, as long as they do; see `gain`.
         regroup: nodes of the line that begins here have gained edges, or may.
         apart: it must run as one with no other node from now on.
+        own_loop: what it runs instead of the loop of its kind; is given what `loops.Loop` is.
+        seats, throttle: what bounds its calls together with those of others; see `borrow`.
+        instance: what a step that is a class was constructed to, where that is in this process.
+        gate: it waits for this before it begins, and `passage` is the gate of the next one.
     """
 
     inlet: Inlet | None
+
+    # What few nodes have is looked up at the class: it costs those that don't nothing.
+    own_loop: Callable[[Any], Awaitable[None]] | None = None
+    instance: Any = None
+    seats: Seats | None = None
+    throttle: Throttle | None = None
+    gate: asyncio.Event | None = None
+    passage: asyncio.Event | None = None
+    _owner: Processor | None = None
 
     #: What a failure's message says was under way.
     doing = "on item"
@@ -96,7 +110,7 @@ class Processor:
             seed=self if spec.coro is not None else None,
         )
         self.concurrency = properties.concurrency or self._default_concurrency()
-        self.executor: Executor | None = None
+        self.executor: Caller | None = None
         self.call: Callable[[Any], Any] = _no_step
         self.state: State = "waiting"
         self.starved = 0.0
@@ -153,6 +167,9 @@ class Processor:
         Raises:
             StepError: the step's constructor or enter raised.
         """
+        if self._owner is not None:
+            self.call, self.executor = self._owner.call, self._owner.executor
+            return
         try:
             await self._enter(self._stack)
         except Exception as error:
@@ -175,11 +192,29 @@ class Processor:
         kind = self.properties.executor
         if kind != "inline" and self.inlet is not None and not self.shape.streams:
             runs = ThreadExecutor if kind == "thread" else ProcessExecutor
-            self.executor = runs(self.name, self.step, self.concurrency)
-            stack.push_async_exit(_Closing(self.executor))
-            await self.executor.open()
+            self.executor = executor = runs(self.name, self.step, self.concurrency)
+            stack.push_async_exit(_Closing(executor))
+            await executor.open()
             return
-        self.call = self.step.bind(await enter_inline(self.step, stack))
+        self.instance = await enter_inline(self.step, stack)
+        self.call = self.step.bind(self.instance)
+
+    # Taking turns with others that run the same step.
+
+    def borrow(self, owner: Processor) -> None:
+        """Run the step of another node that has been entered, and share what bounds its calls."""
+        self._owner = owner
+        self.seats, self.throttle = owner.seats, owner.throttle
+
+    @property
+    def gated(self) -> bool:
+        """Whether it has to wait for another one before it begins."""
+        return self.gate is not None and not self.gate.is_set()
+
+    def pass_gate(self) -> None:
+        """Let the one that waits for this one begin: it has taken all its items."""
+        if self.passage is not None:
+            self.passage.set()
 
     # Gaining edges.
 
@@ -225,6 +260,7 @@ class Processor:
     def end_stream(self) -> None:
         """Let doomsday come for all edges that lead on."""
         self.adopt()
+        self.pass_gate()
         self.outlet.close()
 
     # Waiting.

@@ -139,12 +139,17 @@ def most_at_once(nodes: Sequence[Processor]) -> int:
 
     Args:
         nodes: in topological order; all that hang together.
+
+    Returns:
+        0 where something comes from a node that is none of them.
     """
     share: dict[str, int] = {}
     most = MOST
     for node in nodes:
         edges = () if node.inlet is None else node.inlet.edges
-        parts = [share[edge.source] for edge in edges] or [1]
+        parts = [share.get(edge.source, 0) for edge in edges] or [1]
+        if 0 in parts:
+            return 0
         share[node.name] = max(parts) if isinstance(node.inlet, JoinInlet) else sum(parts)
         most = min([most, *(edge.maxsize // share[node.name] for edge in node.outlet.edges)])
     return most

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 if TYPE_CHECKING:
     from importlib import metadata
 
-__all__ = ["Registry", "did_you_mean", "nearest", "steps"]
+__all__ = ["Registry", "did_you_mean", "engines", "nearest", "steps"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -111,4 +111,9 @@ class Registry(Generic[T]):
 #: Steps by name: ours, and those that other packages offer as ``pipelines.steps`` entry points.
 steps: Registry[Callable[..., Any]] = Registry(
     "step", group="pipelines.steps", home="pipelines.steps"
+)
+
+#: What makes an engine, by name: `build.Engine`. Other packages may offer ``pipelines.engines``.
+engines: Registry[Callable[..., Any]] = Registry(
+    "engine", group="pipelines.engines", home="pipelines.engines"
 )

@@ -146,7 +146,8 @@ class Join:
 class Properties:
     """How a node runs. `None` means *not said here*: see `over` and `DEFAULTS`.
 
-    Units: `timeout` in seconds, `buffer_size` in items on each inbound edge.
+    Units: `timeout` in seconds, `buffer_size` in items on each inbound edge. The last five say
+    where a node runs on a cluster; see `engines`. On one machine they change nothing.
     """
 
     aggregate_inputs: bool | None = None
@@ -161,6 +162,11 @@ class Properties:
     rate_limit: Rate | None = None
     join: Join | None = None
     waiting_limit: int | None = None
+    scope: str | None = None
+    host: str | None = None
+    replicas: int | None = None
+    priority: int | None = None
+    stateful: bool | None = None
 
     def over(self, lower: Properties) -> Properties:
         """Return these properties, with what they leave out taken from `lower`."""
@@ -298,12 +304,15 @@ class EdgeSpec:
     Attributes:
         buffer_size: items it holds; `None` takes the target node's `buffer_size`.
         when_full: ``block`` (the producer waits), ``drop_newest`` or ``drop_oldest``.
+        durable: the URL of the Redis that keeps what is on its way, so that a later run can go on
+            where this one was killed; `None` keeps it in memory.
     """
 
     source: str
     target: str
     buffer_size: int | None = None
     when_full: str = "block"
+    durable: str | None = None
 
     @classmethod
     def from_dict(cls, source: str, document: str | Mapping[str, Any]) -> EdgeSpec:
@@ -320,6 +329,8 @@ class EdgeSpec:
             said["buffer_size"] = self.buffer_size
         if self.when_full != "block":
             said["when_full"] = self.when_full
+        if self.durable is not None:
+            said["durable"] = self.durable
         return self.target if len(said) == 1 else said
 
 

@@ -17,8 +17,8 @@ _Line = list[Processor]
 
 
 def units_of(spec: GraphSpec, nodes: Mapping[str, Processor]) -> list[Unit]:
-    """Cut a graph's nodes into units, in topological order."""
-    lines = _lines([nodes[name] for name in topological_order(spec)])
+    """Cut those of a graph's nodes that run here into units, in topological order."""
+    lines = _lines([nodes[name] for name in topological_order(spec) if name in nodes])
     units: list[Unit] = []
     for region in _parts(lines):
         if len(region) > 1 and forms_region([node for line in region for node in line]):
@@ -53,7 +53,9 @@ def _line_before(node: Processor, ending: dict[str, _Line]) -> _Line | None:
     if type(node.inlet) is not Inlet or not fuses(node):
         return None
     (edge,) = node.inlet.edges
-    line = ending[edge.source]
+    line = ending.get(edge.source)
+    if line is None:
+        return None  # the edge comes from another machine's node
     before = line[-1]
     leads = fuses(before) or spreads(before)
     plain = edge.when_full == "block" and not edge.gapped and len(before.outlet.edges) == 1
@@ -72,7 +74,8 @@ def _parts(lines: Sequence[_Line]) -> list[list[_Line]]:
 
     for line in lines:
         for edge in line[0].inlet.edges if line[0].inlet is not None else ():
-            root[find(head[edge.source])] = find(line[0].name)
+            if edge.source in head:
+                root[find(head[edge.source])] = find(line[0].name)
     parts: dict[str, list[_Line]] = {}
     for line in lines:
         parts.setdefault(find(line[0].name), []).append(line)

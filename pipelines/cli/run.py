@@ -100,7 +100,8 @@ class _Run(click.Command):
     "--scopes",
     metavar="A,B",
     callback=values.names,
-    help="Of a .pipe program: the scopes that are served, the most important first.",
+    help="Of a .pipe program: the scopes that are served, the most important first. On Ray: the "
+    "scopes whose nodes go first, where processors are short.",
 )
 @option(
     "--workers",
@@ -115,6 +116,25 @@ class _Run(click.Command):
     type=click.IntRange(0, 65535),
     envvar="PLUMBER_RUN_PROMETHEUS",
     help="Serve metrics to Prometheus on this port of 127.0.0.1 while it runs; 0 takes a free one.",
+)
+@option(
+    "--engine",
+    metavar="NAME",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where the nodes run: in this process (local), or on a Ray cluster.",
+)
+@option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Of the Ray cluster to run on; without it one is started for the run on this machine.",
+)
+@option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="On Ray: items that are sent at a time, at most.  [default: 1000]",
 )
 @option("--strict", is_flag=True, help="Exit with 3 if there are dead letters.")
 @option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -133,6 +153,9 @@ def command(
     scopes: list[str] | None,
     workers: int | None,
     port: int | None,
+    engine: str,
+    address: str | None,
+    batch: int | None,
     strict: bool,
     quiet: bool,
     verbose: int,
@@ -152,27 +175,40 @@ def command(
         from dotenv import load_dotenv
 
         load_dotenv(env_file)
-    options = _of_program(file, scopes=scopes, workers=workers, limit=limit)
+    where = _engine(engine, address=address, batch=batch, scopes=scopes)
+    options = _of_program(file, limit=limit, scopes=scopes, workers=workers, engine=engine)
     with importable(file):
         checks = checked(file, overrides=overrides, quiet=quiet, **options)
         _refuse_unfed(checks.spec)
         reporter = None if quiet else _reporter(checks, stats)
         metrics = None if port is None else _metrics(checks, port)
         tell = partial(_tell, as_json=as_json, file=report)
-        ended = _run(checks, limit, timeout, reporter, metrics, tell)
+        ended = _run(checks, limit, timeout, reporter, metrics, tell, where)
     dead = sum(node.dead_lettered for node in ended.nodes.values())
     if strict and dead:
         stop(f"{count(dead, 'dead letter')} (--strict)", DEAD_LETTERS)
 
 
-def _of_program(file: str, **said: Any) -> dict[str, Any]:
+def _engine(name: str, **said: Any) -> Any:
+    """Return the engine to run on; `None` for this process."""
+    if name == "local":
+        for option in ("address", "batch"):
+            if said[option] is not None:
+                raise click.UsageError(f"--{option} is for --engine ray.")
+        return None
+    from pipelines.registry import engines
+
+    return engines.get(name)(**{key: value for key, value in said.items() if value is not None})
+
+
+def _of_program(file: str, engine: str, **said: Any) -> dict[str, Any]:
     """Return the options that a .pipe program is read with; a graph file has none of them.
 
     A program has one source, which starts it: there ``--limit`` is for its loops.
     """
     if file.endswith(PIPE):
         return said
-    for name in ("scopes", "workers"):
+    for name in ("workers", "scopes") if engine == "local" else ("workers",):
         if said[name] is not None:
             raise click.UsageError(f"--{name} is for .pipe programs, and {file} is a graph file.")
     return {}
@@ -221,13 +257,14 @@ def _run(
     reporter: LogReporter | ProgressReporter | None,
     metrics: PrometheusReporter | None,
     tell: Callable[[RunReport | None], bool],
+    engine: Any,
 ) -> RunReport:
     """Run the graph, and tell of it however it ends."""
     from pipelines.plumber import Interrupted, Plumber
 
     deadline = None if timeout is None else Deadline(timeout)
     told = [each for each in (reporter, metrics, deadline) if each is not None]
-    plumber = Plumber(checks.examination, limit=limit, reporters=told)
+    plumber = Plumber(checks.examination, limit=limit, reporters=told, engine=engine)
     if deadline is not None:
         deadline.plumber = plumber
     try:

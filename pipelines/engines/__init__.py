@@ -1,0 +1,27 @@
+"""Where the nodes of a graph can run, other than in the process that starts it.
+
+From the bottom up:
+
+    plan        which nodes share a host          slices      what the driver's edges carry
+    passage     one batch through a host          intake      batches, cut from edges
+    hosting     a host, and its steps             transport   what a place for hosts must do
+    inprocess   hosts in this process             dispatch    the driver's node for a host
+    hosted      a run, made of all these          ray         hosts in processes of a Ray cluster
+    cluster     Ray itself: starting and joining
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.registry import engines
+
+__all__: list[str] = []
+
+
+@engines.register("ray")
+def _ray(**options: Any) -> Any:
+    """Return an engine on Ray, which is imported only here."""
+    from pipelines.engines.ray import RayEngine
+
+    return RayEngine(**options)
