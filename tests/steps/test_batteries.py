@@ -24,6 +24,7 @@ NAMES = {
     "pipelines.steps.flow": ["batch", "dedupe", "flatten", "sample", "tee_count", "throttle"],
     "pipelines.steps.http": ["http_get"],
     "pipelines.steps.notifying": ["notify"],
+    "pipelines.steps.redis": ["redis_ack", "redis_read", "redis_write"],
     "pipelines.steps.uploading": ["upload"],
 }
 PAIRS = [(module, name) for module, names in NAMES.items() for name in names]
