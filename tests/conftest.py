@@ -68,7 +68,7 @@ def _threads() -> set[Hashable]:
 
 
 def _children() -> set[Hashable]:
-    return {child for child in _descendants() if not _is_helper(child)}
+    return {child for child in _descendants() if not _is_helper(child) and not _is_ray(child)}
 
 
 def _helpers() -> set[Hashable]:
@@ -93,6 +93,17 @@ def _descendants() -> list[psutil.Process]:
         except ChildProcessError:
             return []  # no child at all: the usual case, told a hundred times sooner
     return _ME.children(recursive=True)
+
+
+def _is_ray(process: psutil.Process) -> bool:
+    """Tell whether a Ray node keeps `process` for its next task: it comes and goes as Ray likes.
+
+    The node itself is one of those that may not be left, and takes these along.
+    """
+    try:
+        return process.name().startswith("ray::")
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is_helper(process: psutil.Process) -> bool:

@@ -23,8 +23,17 @@ VERBS = {
     "schema": "Print the JSON Schema of the graph document.",
     "replay": "Send dead letters back to the node where they failed.",
     "serve": "Serve the editor, and programs, to draw, run and watch graphs.",
+    "worker": "Be a node of a cluster, on which the nodes of graphs run.",
+    "cluster": "Tell who serves which scope in a cluster, and what runs where.",
+    "submit": "Send a graph to a cluster, to be run there.",
+    "jobs": "List the jobs of a cluster.",
+    "logs": "Print what a job has printed.",
+    "stop": "Drain a job.",
     "completion": "Print the completion script for a shell.",
 }
+
+#: Verbs that stand in the module of another one.
+TOGETHER = {"logs": ("jobs", "logs"), "stop": ("jobs", "stop")}
 
 
 class Verbs(click.Group):
@@ -38,7 +47,8 @@ class Verbs(click.Group):
         """Import the verb's module and return its command."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"pipelines.cli.{cmd_name}").command
+        module, name = TOGETHER.get(cmd_name, (cmd_name, "command"))
+        command: click.Command = getattr(importlib.import_module(f"pipelines.cli.{module}"), name)
         return command
 
     def resolve_command(
