@@ -42,8 +42,16 @@ class Assembly:
     async def open(self) -> None:
         """Get ready, before any node is entered."""
 
-    async def close(self) -> None:
-        """End what `open` began, after all nodes have been exited."""
+    async def close(self, finished: bool) -> None:
+        """End what `open` began, after all nodes have been exited.
+
+        Args:
+            finished: the run has ended well and by itself.
+        """
+
+    def wiring(self, spec: GraphSpec) -> GraphSpec:
+        """Return how the nodes in this process follow each other; all do as in the graph."""
+        return spec
 
     def nodes_counted(self) -> dict[str, NodeCounts]:
         """Return the counters of every node of the graph."""

@@ -79,11 +79,20 @@ class NodeCounts:
 
 @dataclass(frozen=True, slots=True)
 class EdgeCounts:
-    """One edge: what lies in its queue now, of how much, and what it gave up."""
+    """One edge: what lies in its queue now, of how much, and what it gave up.
+
+    Attributes:
+        size, maxsize: in items; between hosts the latter is in batches.
+        dropped: items given up.
+        duplicates: of a durable edge: items that came again in this run and were kept already.
+        redelivered: of a durable edge: items that an earlier run had under way when it ended.
+    """
 
     size: int
     maxsize: int
     dropped: int = 0
+    duplicates: int = 0
+    redelivered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

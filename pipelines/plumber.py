@@ -76,10 +76,13 @@ class Plumber:
         self._schedule = Schedule(self._stalled)
         self._letters = DeadLetters(spec, compiled.dead_letter)
         builder = Builder(spec, self._schedule, self._letters.write, env_vars, limit)
+        # What is kept of a stream is kept a batch at a time, as hosts take it.
+        if engine is None and any(edge.durable is not None for edge in spec.edges):
+            engine = "in-process"
         if engine is None:
             self._assembly = builder.assemble(compiled)
         else:
-            self._assembly = _made_elsewhere(engine).assemble(compiled, builder)
+            self._assembly = _engine(engine).assemble(compiled, builder)
         self._nodes, self._edges = self._assembly.nodes, self._assembly.edges
         self._growth = Growth(spec, builder, self._nodes, self._edges, self._schedule, coro_map)
         self._revision = Revision(
@@ -135,9 +138,12 @@ class Plumber:
         if self._life is not None:
             raise RuntimeError("a Plumber runs its graph once: make another one to run it again")
         self._schedule.start(asyncio.get_running_loop())
-        units = units_of(self.spec, self._nodes)
+        units = units_of(self._assembly.wiring(self.spec), self._nodes)
         self._life = self._growth.life = Life(
-            units, self._schedule, lambda units: in_order(self.spec, units), self._growth.stir
+            units,
+            self._schedule,
+            lambda units: in_order(self._assembly.wiring(self.spec), units),
+            self._growth.stir,
         )
         self._began = clock()
         self._supervisor = self._schedule.loop.create_task(
@@ -392,7 +398,8 @@ class Plumber:
             watchdog.stop()
         try:
             await self._letters.close(life.error)
-            await self._elsewhere(life, self._assembly.close)
+            finished = life.error is None and not self._drained
+            await self._elsewhere(life, lambda: self._assembly.close(finished))
         except Exception as error:
             life.error = life.error or error
         self._conclude(life)
@@ -474,11 +481,9 @@ def _compiled(graph: Graph, coro_map: Callable[[Any], Any] | None) -> Examinatio
     return graph
 
 
-def _made_elsewhere(engine: Engine | str) -> Engine:
+def _engine(engine: Engine | str) -> Engine:
     """Return the engine of a name."""
-    if not isinstance(engine, str):
-        return engine
-    return engines.get(engine)()  # type: ignore[no-any-return]
+    return engines.get(engine)() if isinstance(engine, str) else engine
 
 
 def _in_a_loop() -> bool:

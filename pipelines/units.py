@@ -17,8 +17,8 @@ _Line = list[Processor]
 
 
 def units_of(spec: GraphSpec, nodes: Mapping[str, Processor]) -> list[Unit]:
-    """Cut those of a graph's nodes that run here into units, in topological order."""
-    lines = _lines([nodes[name] for name in topological_order(spec) if name in nodes])
+    """Cut a graph's nodes into units, in topological order."""
+    lines = _lines([nodes[name] for name in topological_order(spec)])
     units: list[Unit] = []
     for region in _parts(lines):
         if len(region) > 1 and forms_region([node for line in region for node in line]):

@@ -6,8 +6,10 @@ From the bottom up:
     passage     one batch through a host          intake      batches, cut from edges
     hosting     a host, and its steps             transport   what a place for hosts must do
     inprocess   hosts in this process             dispatch    the driver's node for a host
-    hosted      a run, made of all these          ray         hosts in processes of a Ray cluster
-    cluster     Ray itself: starting and joining
+    receipts    what a slice was made of          durability  whether that is known
+    keeping     durable edges                     hosted      a run, made of all these
+    actor       a host in a process of Ray        travel      what goes from process to process
+    ray         hosts on a Ray cluster            cluster     Ray itself: starting and joining
 """
 
 from __future__ import annotations
@@ -17,6 +19,14 @@ from typing import Any
 from pipelines.registry import engines
 
 __all__: list[str] = []
+
+
+@engines.register("in-process")
+def _in_process(**options: Any) -> Any:
+    """Return an engine of hosts in this process."""
+    from pipelines.engines.inprocess import InProcessEngine
+
+    return InProcessEngine(**options)
 
 
 @engines.register("ray")

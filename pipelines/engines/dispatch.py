@@ -227,13 +227,18 @@ class Dispatch(Processor):
         for letter in reply.outcome.letters:
             await self._write(letter)
         self._put_up_with(reply.outcome)
+        origin, receipts = call.parcel.origin, call.parcel.receipts
         for edge, part in zip(self.outlet.edges, reply.outputs, strict=True):
             if isinstance(edge, SliceEdge):
                 if len(part):
-                    edge.accept(part)
+                    made = replace(part, origin=origin, receipts=receipts)
+                    made.hold()
+                    edge.accept(made)
                 continue
             for entry in await self._transport.fetch(part):
                 edge.add_gap() if entry is GAP else edge.accept(entry)
+        for part in call.parcel.parts:
+            part.release()
         self._calls.remove(call)
         call.replica.calls -= 1
         call.replica.entries -= call.parcel.entries

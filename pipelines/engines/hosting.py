@@ -34,13 +34,14 @@ class Host:
 
     Args:
         graph: what they are.
+        succeeds: it takes the place of a process that was lost.
     """
 
-    def __init__(self, graph: HostGraph) -> None:
+    def __init__(self, graph: HostGraph, succeeds: bool = False) -> None:
         self.graph = graph
         self._nodes: dict[str, Processor] = {}
         self._latest: Passage | None = None
-        self._turns = _Turns()
+        self._turns = _Turns(None if succeeds else 0)
         self._opening = asyncio.Lock()
         self._last = -1  # the batch that the state of its steps includes
 
@@ -172,31 +173,34 @@ class _Lanes:
 
 
 class _Turns:
-    """Lets batches begin one by one, in the order of their numbers, from the first that comes.
+    """Lets batches begin one by one, in the order of their numbers.
 
-    A process that takes another's place may get any number first; it makes the batches that come
-    later and have lower numbers when they come.
+    Args:
+        first: the lowest; `None` where they begin as they come. To a process that takes another's
+            place those never come that the other had done.
     """
 
-    def __init__(self) -> None:
-        self._next: int | None = None
+    def __init__(self, first: int | None) -> None:
+        self._next = first
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._one = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def turn(self, number: int) -> AsyncIterator[None]:
         """Wait for the turn of a batch; leaving lets the next one begin."""
-        if self._next is None:
-            self._next = number
         try:
-            if number > self._next:
+            if self._next is not None and number > self._next:
                 self._waiting[number] = asyncio.get_running_loop().create_future()
                 await self._waiting[number]
             async with self._one:
                 yield
         finally:
-            self._waiting.pop(number, None)
-            self._next = max(self._next, number + 1)
-            waiting = self._waiting.get(self._next)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
+            if self._next is not None:
+                self._call_next(self._next, number)
+
+    def _call_next(self, awaited: int, number: int) -> None:
+        self._waiting.pop(number, None)
+        self._next = max(awaited, number + 1)
+        waiting = self._waiting.get(self._next)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -38,6 +39,14 @@ class InProcess:
     async def fetch(self, part: Slice) -> list[Any]:
         """Return the entries of a slice."""
         return list(part.batch[part.start : part.stop])
+
+    async def dump(self, part: Slice) -> bytes:
+        """Return a slice as bytes; raises what pickling raises."""
+        return pickle.dumps(await self.fetch(part))
+
+    async def load(self, data: bytes) -> Any:
+        """Return the entries of bytes."""
+        return pickle.loads(data)
 
     async def close(self) -> None:
         """Have nothing to end."""

@@ -7,17 +7,19 @@ driver counts entries, and the host pairs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipelines.edge import Edge, Wakeup
-from pipelines.engines.slices import Slice, Stock
+from pipelines.engines.receipts import Origin, Receipt
+from pipelines.engines.slices import Slice, SliceEdge, Stock
 from pipelines.errors import JoinError
 from pipelines.inlet import Inlet
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import Properties
 
-__all__ = ["Intake", "Parcel"]
+__all__ = ["Intake", "Parcel", "WholeIntake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,22 @@ class Parcel:
 
     columns: tuple[tuple[Slice, ...], ...]
     entries: int
+
+    @property
+    def parts(self) -> Iterator[Slice]:
+        """All slices."""
+        return chain.from_iterable(self.columns)
+
+    @property
+    def origin(self) -> Origin | None:
+        """What it was made of, if that is of one piece."""
+        found = {part.origin for part in self.parts}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Of the batches of durable edges that it was made of, each once."""
+        return tuple(dict.fromkeys(each for part in self.parts for each in part.receipts))
 
     @property
     def items(self) -> int:
@@ -230,5 +248,44 @@ class Intake(Inlet):
         self._stop_timer()
         for stock in self._stocks:
             stock.edge.dropped += stock.items
+            lying = stock.edge.items if isinstance(stock.edge, SliceEdge) else ()
+            for part in (*stock.slices, *lying):
+                part.release()
             stock.slices.clear()
         super().abandon()
+
+
+class WholeIntake(Intake):
+    """A way in that gives slices as they come, so that what is made of each is known.
+
+    Durable edges need that. What a join gets over several edges was made of the same entries.
+    """
+
+    __slots__ = ()
+
+    def take_parcel(self, eager: bool) -> Parcel | None:
+        """Return the next parcel, if there is one."""
+        for stock in self._stocks:
+            if not stock.slices:
+                stock.fill(1)
+        if self.wanted:
+            self.release()
+        if not self._join:
+            return self._take_one()
+        ready = [stock for stock in self._stocks if stock.slices]
+        if len(ready) < len(self._stocks):
+            return None
+        columns = tuple([(stock.slices.popleft(),) for stock in self._stocks])
+        return Parcel(columns, len(columns[0][0]))
+
+    def _take_one(self) -> Parcel | None:
+        """Take a slice of one edge, of another one first each time."""
+        count = len(self._stocks)
+        for offset in range(count):
+            index = (self._next + offset) % count
+            if self._stocks[index].slices:
+                self._next = index + 1
+                part = self._stocks[index].slices.popleft()
+                columns = [(part,) if place == index else () for place in range(count)]
+                return Parcel(tuple(columns), len(part))
+        return None

@@ -125,6 +125,16 @@ class _Ray:
         entries: list[Any] = travel.load(await part.batch)
         return entries[part.start : part.stop]
 
+    async def dump(self, part: Slice) -> bytes:
+        """Return a slice as bytes, to be kept."""
+        return travel.dump(await self.fetch(part))
+
+    async def load(self, data: bytes) -> Any:
+        """Return a batch that was kept, as Ray holds it."""
+        import ray
+
+        return ray.put(data)
+
     async def close(self) -> None:
         """Leave the cluster; end it where it was started for this run."""
         if self._cluster is not None:

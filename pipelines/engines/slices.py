@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.edge import GAP, Edge
+from pipelines.engines.receipts import Origin, Receipt
 
 __all__ = ["Slice", "SliceEdge", "Stock", "missing_places"]
 
@@ -26,12 +27,16 @@ class Slice:
         batch: the entries, or what a transport finds them by.
         start, stop: which of them, counted from 0.
         missing: the places of gap marks in the whole batch, ascending.
+        origin: what it was made of, if durable edges want to know, and it is of one piece.
+        receipts: of the batches of durable edges that it was made of.
     """
 
     batch: Any
     start: int
     stop: int
     missing: tuple[int, ...] = ()
+    origin: Origin | None = None
+    receipts: tuple[Receipt, ...] = ()
 
     @classmethod
     def of(cls, entries: Sequence[Any]) -> Slice:
@@ -55,7 +60,19 @@ class Slice:
     def split(self, size: int) -> tuple[Slice, Slice]:
         """Return the first `size` entries, and the rest."""
         middle = self.start + size
+        self.hold()
         return replace(self, stop=middle), replace(self, start=middle)
+
+
+    def hold(self) -> None:
+        """Note that there is one slice more of this kind."""
+        for receipt in self.receipts:
+            receipt.hold()
+
+    def release(self) -> None:
+        """Note that it is not needed any more."""
+        for receipt in self.receipts:
+            receipt.release()
 
 
 def missing_places(entries: Iterable[Any]) -> tuple[int, ...]:
@@ -69,15 +86,16 @@ class SliceEdge(Edge):
     __slots__ = ()
 
     def accept(self, value: Slice) -> None:
-        if self.abandoned:
-            self.dropped += value.items
-        elif self.when_full == "block" or not self.full():
-            self._append(value)
-        elif self.when_full == "drop_newest":
-            self.dropped += value.items
-        else:
-            self.dropped += self.pop().items
-            self._append(value)
+        if self.abandoned or (self.full() and self.when_full == "drop_newest"):
+            self._drop(value)
+            return
+        if self.full() and self.when_full == "drop_oldest":
+            self._drop(self.pop())
+        self._append(value)
+
+    def _drop(self, value: Slice) -> None:
+        self.dropped += value.items
+        value.release()
 
     def _append(self, value: Slice) -> None:
         self.items.append(value)

@@ -75,5 +75,11 @@ class Transport(Protocol):
     async def fetch(self, part: Slice) -> list[Any]:
         """Return the entries of a slice."""
 
+    async def dump(self, part: Slice) -> bytes:
+        """Return a slice as bytes, to be kept."""
+
+    async def load(self, data: bytes) -> Any:
+        """Return the batch of `dump`, as it stands in a `Slice`."""
+
     async def close(self) -> None:
         """End all that was begun."""

@@ -118,7 +118,8 @@ def load_host(data: bytes) -> HostGraph:
         StepError: a step can't be had here.
     """
     host, steps = load(data)
-    return replace(host, targets={name: _load_step(name, step) for name, step in steps.items()})
+    targets = {name: _load_step(name, step) for name, step in steps.items()}
+    return replace(host, targets=targets)  # type: ignore[no-any-return]
 
 
 def _load_step(name: str, data: bytes) -> Any:
