@@ -50,7 +50,7 @@ class Lease:
         self._key = key
         self._seconds = seconds
         self._lost = lost
-        self._token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        self._token = f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
         self._keys = [f"{{{key}}}:{part}" for part in ("state", "entries", "lease")]
         self._failure: PipelinesError | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -67,11 +67,15 @@ class Lease:
             LeaseHeldError: its owner is alive.
         """
         seen, least = None, 0
+        holder = b""
         while True:
             facts: list[bytes]
-            holder, *facts = await self._send(scripts.TAKE, self._milliseconds)
+            dead = holder if holder and _is_dead(holder) else b""
+            holder, *facts = await self._send(scripts.TAKE, self._milliseconds, dead)
             if not holder:
                 break
+            if _is_dead(holder):
+                continue
             left = int(facts[0])
             if seen is not None and (holder != seen or left > least):
                 raise self._held(holder)
@@ -154,6 +158,29 @@ class Lease:
         return f"the durable log {self._key!r} at {self._server.url}"
 
 
+def _machine() -> str:
+    """Return what tells this machine, or container, and its process numbers from all others."""
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # no Linux, so no containers with numbers of their own
+        space = 0
+    return f"{socket.gethostname()}/{space}"
+
+
+def _is_dead(token: bytes) -> bool:
+    """Tell whether an owner was a process of this machine that is no more."""
+    machine, process, _ = token.decode().rsplit(":", 2)
+    if machine != _machine():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 def _person(token: bytes) -> str:
-    host, process, _ = token.decode().rsplit(":", 2)
-    return f"process {process} on {host}"
+    machine, process, _ = token.decode().rsplit(":", 2)
+    return f"process {process} on {machine.rpartition('/')[0]}"

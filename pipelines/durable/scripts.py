@@ -17,13 +17,15 @@ local state, entries, lease = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', state, 'owner') ~= ARGV[1] then return false end
 """
 
-#: token, milliseconds -> the holder and how long its lease lasts, where another one has it;
-#: else '', written, handed, total (or -1) and the number of batches there, and each root with the
-#: position up to which it is kept.
+#: token, milliseconds, a holder that is dead or '' -> the holder and how long its lease lasts, where
+#: another one has it; else '', written, handed, total (or -1) and the number of batches there, and
+#: each root with the position up to which it is kept.
 TAKE = """
 local state, entries, lease = KEYS[1], KEYS[2], KEYS[3]
 local holder = redis.call('GET', lease)
-if holder and holder ~= ARGV[1] then return {holder, redis.call('PTTL', lease)} end
+if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then
+    return {holder, redis.call('PTTL', lease)}
+end
 redis.call('SET', lease, ARGV[1], 'PX', ARGV[2])
 redis.call('HSET', state, 'owner', ARGV[1])
 local facts = redis.call('HMGET', state, 'written', 'handed', 'total')

@@ -65,6 +65,7 @@ def lineage_of(spec: GraphSpec, plan: Plan) -> Lineage:
         for edge in host.outbound:
             on[edge.source, edge.target] = made
     problems = [each for edge in durable for each in _faults(spec, plan, edge, on)]
+    problems += [each for host in plan.hosts for each in _mispairing(spec, host, on)]
     if problems:
         raise GraphError(problems)
     return Lineage(
@@ -88,6 +89,20 @@ def _made(spec: GraphSpec, host: HostPlan, coming: list[_Made]) -> _Made:
     elif len(coming) > 1:
         whole = whole and len(roots) == sum(len(each.roots) for each in coming)
     return _Made(roots, whole)
+
+
+def _mispairing(spec: GraphSpec, host: HostPlan, on: dict[Link, _Made]) -> Iterator[Problem]:
+    """Yield a join that would pair wrongly after a crash: one of its streams then begins later."""
+    coming = [_behind(edge, on[edge.source, edge.target]) for edge in host.inbound]
+    roots = sorted(frozenset[str]().union(*(each.roots for each in coming)))
+    joins = len(coming) > 1 and spec.properties(host.head).aggregate_inputs
+    if joins and len(roots) > 1 and not all(root in spec.nodes for root in roots):
+        path = ("nodes", host.head)
+        line, column = spec.locations.get(path, (None, None))
+        what = f"node {host.head!r} pairs {' with '.join(roots)}: after a crash a durable edge "
+        what += "goes on where it was, and the others would begin elsewhere."
+        hint = "Put the durable edge in front of where the streams part, or behind the join."
+        yield Problem("join-not-durable", what, path, hint, "error", spec.source, line, column)
 
 
 def _faults(

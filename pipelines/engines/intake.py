@@ -14,7 +14,7 @@ from itertools import chain
 from pipelines.edge import Edge, Wakeup
 from pipelines.engines.receipts import Origin, Receipt
 from pipelines.engines.slices import Slice, SliceEdge, Stock
-from pipelines.errors import JoinError
+from pipelines.errors import JoinError, PipelinesError
 from pipelines.inlet import Inlet
 from pipelines.schedule import Schedule, clock
 from pipelines.spec import Properties
@@ -276,7 +276,13 @@ class WholeIntake(Intake):
         if len(ready) < len(self._stocks):
             return None
         columns = tuple([(stock.slices.popleft(),) for stock in self._stocks])
-        return Parcel(columns, len(columns[0][0]))
+        parcel = Parcel(columns, len(columns[0][0]))
+        if parcel.origin is None:
+            raise PipelinesError(
+                f"node {self._node!r} would pair what is not of the same items, which is a bug in "
+                "pipelines"
+            )
+        return parcel
 
     def _take_one(self) -> Parcel | None:
         """Take a slice of one edge, of another one first each time."""

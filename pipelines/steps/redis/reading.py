@@ -91,6 +91,10 @@ async def redis_read(
             yield entry
 
 
+#: A later run reads what is new; a durable edge need not leave anything out, see `engines.hosted`.
+redis_read.resumes = True  # type: ignore[attr-defined]
+
+
 async def _entries(member: Member, block: float, idle: float) -> AsyncIterator[Entry]:
     """Give what comes, until nothing has come for `idle` seconds."""
     quiet_since = time.monotonic()
