@@ -67,7 +67,8 @@ def examine(
         import_steps: false looks no names up, so that nothing of the user's is imported.
         env: the variables for ``${NAME}`` in a file or text; by default those of the process.
         overrides: changes such as ``nodes.fetch.properties.concurrency=4``.
-        trusted: false for a graph from a stranger, as for `load`; then its names can't be imports.
+        trusted: false for a graph from a stranger, as for `load`; then its names can't be imports,
+            and it can't have durable edges: what a stranger's Redis holds is unpickled.
     """
     draft = read(source, env=env, overrides=overrides, trusted=trusted)
     drop = inspect(draft, mapped=coro_map is not None)
@@ -75,7 +76,7 @@ def examine(
         return Examination(None, draft.findings.problems)
     valid = not draft.findings.problems
     resolver = Resolver(coro_map, import_steps=import_steps, trusted=trusted)
-    result = _Check(draft, drop, resolver).run()
+    result = _Check(draft, drop, resolver, trusted).run()
     if valid and isinstance(source, GraphSpec) and not overrides:
         return replace(result, spec=source)
     return result if valid else replace(result, spec=None)
@@ -101,7 +102,7 @@ def compile_graph(source: Source, **options: Any) -> Examination:
 class _Check:
     """Checks what the schema leaves of a document."""
 
-    def __init__(self, draft: Draft, drop: set[Path], resolver: Resolver) -> None:
+    def __init__(self, draft: Draft, drop: set[Path], resolver: Resolver, trusted: bool) -> None:
         self._findings = draft.findings
         self._doubts = _Doubts.of(drop)
         self._resolver = resolver
@@ -123,6 +124,15 @@ class _Check:
             self._sources[edge.target].append(edge.source)
         self._misfits: dict[object, list[Misfit]] = {}
         self._said: set[str] = set()
+        if not trusted:
+            self._refuse_durable()
+
+    def _refuse_durable(self) -> None:
+        for edge in self._wiring.edges:
+            if edge.durable is not None:
+                what = f"the edge {edge.source} -> {edge.target} can't be durable here."
+                hint = "Remove `durable`; run the graph with `plumber run` for that."
+                self._findings.add("not-offered", what, ("graph", edge.source), hint)
 
     def run(self) -> Examination:
         """Return what there is to know of the graph."""

@@ -82,7 +82,7 @@ class EdgeCounts:
     """One edge: what lies in its queue now, of how much, and what it gave up.
 
     Attributes:
-        size, maxsize: in items; between hosts the latter is in batches.
+        size, maxsize: in items.
         dropped: items given up.
         duplicates: of a durable edge: items that came again in this run and were kept already.
         redelivered: of a durable edge: items that an earlier run had under way when it ended.

@@ -256,6 +256,9 @@ class HostedAssembly(Assembly):
             link = (edge.source, edge.target)
             size = edge.buffer_size or self._spec.properties(edge.target).buffer_size or 1
             found[link] = own.get(link) or EdgeCounts(0, size, inside.get(link, 0))
+            if isinstance(self.edges.get(link), SliceEdge):
+                room = found[link].maxsize * self._batching.size
+                found[link] = replace(found[link], maxsize=room)
             if link in self._keepers:
                 found[link] = self._keepers[link].counted(found[link])
             elif edge.source in self._packers:

@@ -90,6 +90,14 @@ async def test_a_dead_letter_step_must_be_offered_too(client: RawClient) -> None
     assert errors[0]["path"] == ["dead_letter", "func"]
 
 
+async def test_no_edge_leads_to_a_redis_of_a_stranger(client: RawClient) -> None:
+    """What lies there would be unpickled, and the server would connect to anywhere."""
+    edge = {"to": "b", "durable": "redis://127.0.0.1:1/0"}
+    graph = {"nodes": {"a": {"func": "count"}, "b": {"func": "count"}}, "graph": {"a": [edge]}}
+    errors = (await client.ask("run", {"graph": graph}))["errors"]
+    assert "not-offered" in [error["code"] for error in errors]
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [
