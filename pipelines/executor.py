@@ -640,19 +640,28 @@ def _has_failed(outcome: Any) -> bool:
     return type(outcome) in (Failure, Yielded) and outcome.error is not None
 
 
-def portable_error(error: BaseException, place: str = "In the worker process") -> BaseException:
+def _pickled(value: object) -> object:
+    return pickle.loads(pickle.dumps(value))
+
+
+def portable_error(
+    error: BaseException,
+    place: str = "In the worker process",
+    copy: Callable[[object], object] = _pickled,
+) -> BaseException:
     """Return an error that survives the way back, or one that says the same, with its traceback.
 
     Args:
         error: what was raised.
         place: where that was, for the note that shows the traceback.
+        copy: goes the way, and back.
     """
     frames = error.__traceback__
     text = "".join(traceback.format_tb(frames and frames.tb_next))
     if text:
         error.add_note(f"{place}:\n{text.rstrip()}")
     try:
-        pickle.loads(pickle.dumps(error))
+        copy(error)
     except Exception:
         stand_in = ExecutorError(describe(error))
         stand_in.__notes__ = getattr(error, "__notes__", [])
