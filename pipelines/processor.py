@@ -612,10 +612,19 @@ class InputProcessor(Processor):
         await self._started.wait()
         if isinstance(self.inlet, SourceInlet):
             await self.inlet.put(item)
-        elif self.stopping or self._closed.is_set():
+        elif self.stopping or self._closed.is_set() or self.schedule.over:
             raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
         else:
+            await self._put_into_queue(item)
+
+    async def _put_into_queue(self, item: Any) -> None:
+        try:
             await self.queue.put(item)
+        except asyncio.CancelledError:
+            # The end of a run cancels who lets the loop turn then, also one that is none of its
+            # tasks: its item has been sent.
+            if _cancelled() or not self.schedule.over:
+                raise
 
     def count_sent(self, count: int) -> None:
         self.received += count
