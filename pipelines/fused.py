@@ -69,8 +69,9 @@ class Fused(abc.ABC):
     """
 
     def __init__(self, lines: Sequence[Sequence[Processor]], split: Split) -> None:
+        watch = self._watch
         self._lines = [
-            [_stage_of(node)(node, self._sends(node, nodes), self._watch) for node in nodes]
+            [_stage_of(node)(node, self._sends(node, nodes), watch) for node in nodes]
             for nodes in lines
         ]
         self._stages = [stage for line in self._lines for stage in line]
