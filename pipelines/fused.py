@@ -19,7 +19,7 @@ import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.failure import SPECIAL
+from pipelines.failure import SPECIAL, is_plain
 from pipelines.pace import Pace
 from pipelines.pool import Calls
 from pipelines.processor import Processor
@@ -251,7 +251,7 @@ def _stage_of(node: Processor) -> type[Stage]:
 def send(stage: Stage) -> None:
     """Send on a stage's results."""
     outlet, results = stage.node.outlet, stage.results
-    if SPECIAL.isdisjoint(map(type, results)):
+    if results is stage.outcomes or is_plain(results):
         outlet.extend(results)
         return
     for result in results:
