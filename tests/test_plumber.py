@@ -1414,7 +1414,8 @@ def test_a_class_in_two_nodes_has_two_instances() -> None:
     assert out == [((0, 0), 1)] or out == [((0, 1), 0)]
 
 
-def test_a_node_exits_before_those_behind_it_end() -> None:
+@pytest.mark.parametrize("waits", [0, 1], ids=["as one", "each in its own task"])
+def test_a_node_exits_before_those_behind_it_end(waits: int) -> None:
     """In a good run a node's exit code has run, however long it takes, when its own edges end."""
     events: list[str] = []
 
@@ -1431,6 +1432,7 @@ def test_a_node_exits_before_those_behind_it_end() -> None:
             events.append(f"{self.name} has exited")
 
         async def __call__(self, value: int) -> int:
+            await turns(waits)
             return value
 
     steps = {name: node(Step, {"name": name}) for name in "abc"}
