@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipelines.excerpt import shorten
+
 __all__ = [
     "ExecutorError",
     "GraphError",
@@ -21,17 +23,6 @@ __all__ = [
     "say",
     "shorten",
 ]
-
-_SHOWN_ITEM = 200  # characters of an item that an error message quotes
-
-
-def shorten(value: object, limit: int = _SHOWN_ITEM) -> str:
-    """Return ``repr(value)`` cut at `limit` characters; a repr that raises is named instead."""
-    try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

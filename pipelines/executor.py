@@ -337,10 +337,12 @@ class ProcessExecutor(Executor):
 
     def __init__(self, node: str, step: Step, size: int) -> None:
         super().__init__(node, step, size)
-        self._workers = [_Worker(node, step) for _ in range(size)]
+        self._workers: list[_Worker] = []
         self._killed: set[int] = set()
 
     async def _enter(self) -> None:
+        # Anew, as one that was closed may be opened again, and its workers start no more.
+        self._workers = [_Worker(self.node, self.step) for _ in self.lanes]
         # The others start when they are first needed; one tells whether the step can start at all.
         await self.lanes[0].submit(self._workers[0].start)
 
@@ -359,10 +361,9 @@ class ProcessExecutor(Executor):
 
     async def _exit(self, error: BaseException | None) -> None:
         for lane, worker in enumerate(self._workers):
-            if (
-                worker.calling or lane in self.asked
-            ):  # the run was cancelled in the middle of a call, or of a start
-                worker.kill()
+            worker.retire()  # a start may wait in the lane's inbox
+            if worker.calling or lane in self.asked:
+                worker.kill()  # the run was cancelled in the middle of a call, or of a start
         pairs = zip(self.lanes, self._workers, strict=True)
         stops = [each.submit(functools.partial(worker.stop, error)) for each, worker in pairs]
         if error is not None and stops:
@@ -398,7 +399,7 @@ def exc_info(error: BaseException | None) -> _Error:
 
 
 class _Worker:
-    """One worker process, as its lane's thread sees it; only `kill` is called from elsewhere."""
+    """One worker process, for its lane's thread; only `kill` and `retire` are for any thread."""
 
     def __init__(self, node: str, step: Step) -> None:
         self._node = node
@@ -406,6 +407,7 @@ class _Worker:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         self._doomed = False
+        self._retired = False
         #: Whether a chunk or the start is under way.
         self.calling = False
 
@@ -415,7 +417,9 @@ class _Worker:
         return self._process is not None
 
     def start(self) -> None:
-        """Start the process and wait until it has entered the step; does nothing if it runs.
+        """Start the process and wait until it has entered the step.
+
+        Does nothing if it runs, or is never to run again; see `retire`.
 
         Raises:
             ExecutorError: the process died before it was ready, or the step can't travel to it.
@@ -423,9 +427,11 @@ class _Worker:
         """
         if self._process is not None:
             return
-        self.calling, self._doomed = True, False
+        self._doomed = False
+        self.calling = True  # from here on `kill` is called, and not forgotten
         try:
-            self._start()
+            if not self._retired:
+                self._start()
         finally:
             self.calling = False
 
@@ -466,6 +472,9 @@ class _Worker:
         except Exception as error:
             return self._exchange_singly(chunk, error)
         self.start()
+        if self._process is None:
+            fault = f"the worker process of node {self._node!r} was ended with the run"
+            return [Failure(ExecutorError(fault))] * len(chunk), 0.0
         assert self._pipe is not None
         self.calling = True
         try:
@@ -500,6 +509,10 @@ class _Worker:
             return [Failure(fault)], 0.0
         answers = [self.exchange([item]) for item in chunk]
         return [outcomes[0] for outcomes, _ in answers], sum(seconds for _, seconds in answers)
+
+    def retire(self) -> None:
+        """Start the process no more, also where that is to be done before long: the run ends."""
+        self._retired = True
 
     def kill(self) -> None:
         """End the process at once; a pending `exchange` then finds it dead. Safe in any thread."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import countOf
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, final
 
@@ -14,7 +16,7 @@ from pipelines.executor import Failure
 from pipelines.spec import Retry
 from pipelines.step import CONTROL
 
-__all__ = ["SPECIAL", "Again", "Buried", "Tolerance", "again", "misused"]
+__all__ = ["SPECIAL", "Again", "Buried", "Tolerance", "again", "is_plain", "misused"]
 
 
 @final
@@ -33,6 +35,17 @@ class Buried:
 
 #: Exact types of an outcome that is no plain value: what a step returns, and what failing makes.
 SPECIAL = CONTROL | {Gap, Again, Buried, Failure}
+
+
+def is_plain(outcomes: Sequence[Any]) -> bool:
+    """Tell whether none of the outcomes is special."""
+    if not outcomes:
+        return True
+    # Mostly all are of one type: to count them takes 9 ns each, to look each one up 13 ns.
+    kind = type(outcomes[0])
+    if len(outcomes) == 1 or countOf(map(type, outcomes), kind) == len(outcomes):
+        return kind not in SPECIAL
+    return SPECIAL.isdisjoint(map(type, outcomes))
 
 
 class Fallible(Protocol):

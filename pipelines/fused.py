@@ -19,7 +19,7 @@ import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.failure import SPECIAL
+from pipelines.failure import SPECIAL, is_plain
 from pipelines.pace import Pace
 from pipelines.pool import Calls
 from pipelines.processor import Processor
@@ -69,8 +69,9 @@ class Fused(abc.ABC):
     """
 
     def __init__(self, lines: Sequence[Sequence[Processor]], split: Split) -> None:
+        watch = self._watch
         self._lines = [
-            [_stage_of(node)(node, self._sends(node, nodes), self._watch) for node in nodes]
+            [_stage_of(node)(node, self._sends(node, nodes), watch) for node in nodes]
             for nodes in lines
         ]
         self._stages = [stage for line in self._lines for stage in line]
@@ -250,7 +251,7 @@ def _stage_of(node: Processor) -> type[Stage]:
 def send(stage: Stage) -> None:
     """Send on a stage's results."""
     outlet, results = stage.node.outlet, stage.results
-    if SPECIAL.isdisjoint(map(type, results)):
+    if results is stage.outcomes or is_plain(results):
         outlet.extend(results)
         return
     for result in results:

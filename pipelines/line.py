@@ -91,8 +91,9 @@ class Line(Fused):
             if stage.interrupted:
                 return False
             calm = calm and not stage.waiting
-            items = stage.results
-            if not items:
+            if not stage.results:
                 return calm
+            if not stage.last:
+                items = stage.pass_on()
         send(self._at)
         return calm

@@ -65,6 +65,51 @@ class Processor:
         gate: it waits for this before it begins, and `passage` is the gate of the next one.
     """
 
+    # A dict of so many names takes five times the room, which shows in a graph of ten thousand
+    # nodes. There is one all the same once a seed's coroutine keeps something of its own here.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_alone_since",
+        "_bury",
+        "_exits",
+        "_gained",
+        "_idle_before",
+        "apart",
+        "began",
+        "blocked",
+        "call",
+        "concurrency",
+        "dead_lettered",
+        "ended",
+        "env_vars",
+        "executor",
+        "failed",
+        "finished",
+        "inlet",
+        "last_error",
+        "line",
+        "name",
+        "outlet",
+        "properties",
+        "received",
+        "refresh",
+        "regroup",
+        "retried",
+        "schedule",
+        "shape",
+        "skipped",
+        "spec",
+        "starved",
+        "state",
+        "step",
+        "task",
+        "tolerance",
+        "tolerated",
+        "worked",
+        "yielded",
+    )
+
     inlet: Inlet | None
 
     # What few nodes have is looked up at the class: it costs those that don't nothing.
@@ -127,9 +172,9 @@ class Processor:
         self.line: Sequence[Processor] = ()
         self.regroup = False
         self.apart = False
-        self._gained: list[Edge] = []
+        self._gained: tuple[Edge, ...] = ()
         self._bury = bury
-        self._stack = contextlib.AsyncExitStack()
+        self._exits: contextlib.AsyncExitStack | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -171,7 +216,7 @@ class Processor:
             self.call, self.executor = self._owner.call, self._owner.executor
             return
         try:
-            await self._enter(self._stack)
+            await self._enter()
         except Exception as error:
             raise StepError(self.name, None, error, doing="while starting") from error
 
@@ -181,23 +226,32 @@ class Processor:
         Raises:
             StepError: the step's exit raised.
         """
-        stack = self._stack.pop_all()
+        stack, self._exits = self._exits, None
+        if stack is None:
+            return
         try:
             await stack.__aexit__(*exc_info(error))
         except (Exception, asyncio.CancelledError) as raised:
             if raised is not error and not (_cancelled() and not isinstance(raised, Exception)):
                 raise StepError(self.name, None, raised, doing="while closing") from raised
 
-    async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _enter(self) -> None:
         kind = self.properties.executor
         if kind != "inline" and self.inlet is not None and not self.shape.streams:
             runs = ThreadExecutor if kind == "thread" else ProcessExecutor
             self.executor = executor = runs(self.name, self.step, self.concurrency)
-            stack.push_async_exit(_Closing(executor))
+            self._to_exit().push_async_exit(_Closing(executor))
             await executor.open()
             return
-        self.instance = await enter_inline(self.step, stack)
+        if self.shape.is_class:
+            self.instance = await enter_inline(self.step, self._to_exit())
         self.call = self.step.bind(self.instance)
+
+    def _to_exit(self) -> contextlib.AsyncExitStack:
+        """Return what `exit` exits; most steps have nothing, and a stack takes a kilobyte."""
+        if self._exits is None:
+            self._exits = contextlib.AsyncExitStack()
+        return self._exits
 
     # Taking turns with others that run the same step.
 
@@ -224,7 +278,7 @@ class Processor:
         In the middle of a run a line has taken items into account that it has not sent yet.
         """
         edge.outlet = self.outlet
-        self._gained.append(edge)
+        self._gained += (edge,)
         if self.line:
             self.reconsider()
         else:
@@ -251,7 +305,7 @@ class Processor:
             self.refresh()
             for edge in self._gained:
                 self.outlet.gain(edge, self.emitted)
-            self._gained.clear()
+            self._gained = ()
 
     def count_sent(self, count: int) -> None:
         """Count values that the step has sent by itself; see `Outlet.steer`."""
@@ -516,10 +570,10 @@ class InputProcessor(Processor):
         self.values: Any = ()
         self.broken: BaseException | None = None
 
-    async def _enter(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _enter(self) -> None:
         if inspect.isclass(self.step.target):
             self._instance = self.step.target(**self.spec.args)
-            await enter(self._instance, stack)
+            await enter(self._instance, self._to_exit())
 
     @property
     def is_seed(self) -> bool:
@@ -648,10 +702,19 @@ class InputProcessor(Processor):
         await self._started.wait()
         if isinstance(self.inlet, SourceInlet):
             await self.inlet.put(item)
-        elif self.stopping or self._closed.is_set():
+        elif self.stopping or self._closed.is_set() or self.schedule.over:
             raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
         else:
+            await self._put_into_queue(item)
+
+    async def _put_into_queue(self, item: Any) -> None:
+        try:
             await self.queue.put(item)
+        except asyncio.CancelledError:
+            # The end of a run cancels who lets the loop turn then, also one that is none of its
+            # tasks: its item has been sent.
+            if _cancelled() or not self.schedule.over:
+                raise
 
     def count_sent(self, count: int) -> None:
         self.received += count

@@ -8,7 +8,7 @@ from itertools import islice, repeat
 from typing import Any
 
 from pipelines.errors import StepError
-from pipelines.failure import SPECIAL, Again, misused
+from pipelines.failure import SPECIAL, Again, is_plain, misused
 from pipelines.inlet import Inlet, Wrapping
 from pipelines.processor import Processor
 from pipelines.schedule import clock
@@ -135,7 +135,7 @@ class SpreadStage(Stage):
 
     async def run(self, items: list[Any], began: float) -> float:
         self.items = self.outcomes = items
-        if SPECIAL.isdisjoint(map(type, items)):
+        if is_plain(items):
             self.results = items
             self.node.yielded += len(items)
         else:

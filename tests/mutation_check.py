@@ -88,8 +88,8 @@ MUTANTS = (
     Mutant(
         "the stall: nobody looks whether all wait",
         "schedule.py",
-        "        if not self.busy:\n            self.on_stall()",
-        "        if False:\n            self.on_stall()",
+        "        self._waiting += 1\n        self.busy -= 1\n        if not self.busy:\n",
+        "        self._waiting += 1\n        self.busy -= 1\n        if False:\n",
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import portable
 import pytest
-from running import ended, graph, later, node, really_ended, run, same, until
+from running import ended, graph, later, node, really_ended, run, same, turns, until
 
 from pipelines import SKIP, GraphError, Later, PipelinesError, Plumber, Route, RunReport, StepError
 from pipelines.errors import ExecutorError
@@ -1485,6 +1486,33 @@ def test_a_cancel_while_a_worker_starts() -> None:
             await plumber.join()
 
     really_ended(main())
+
+
+def test_a_cancel_before_a_worker_starts(tmp_path: Path) -> None:
+    """A worker whose start still waits in its lane when the run is cancelled never starts."""
+    diary, gate = tmp_path / "diary", threading.Event()
+
+    async def main() -> None:
+        step = node(portable.Diary, {"path": str(diary)}, executor="process", concurrency=2)
+        plumber = Plumber(graph("s > f", s={}, f=step))
+        await plumber.__aenter__()
+        await plumber.entered()
+        executor = plumber["f"].executor
+        assert executor is not None
+        held = [lane.submit(gate.wait) for lane in executor.lanes]
+        for value in range(2):
+            await plumber.put("s", value)
+        await until(lambda: plumber["f"].counts().received == 2)
+        plumber.cancel()
+        await until(lambda: plumber["f"].state == "stopped")
+        await turns(50)  # until the exit has seen to the workers
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await plumber.join()
+        await asyncio.gather(*held)
+
+    really_ended(main())
+    assert diary.read_text() == "enter\n"  # of the other one, which was killed
 
 
 def test_a_cancel_while_a_worker_works() -> None:

@@ -11,6 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
@@ -489,6 +490,31 @@ def test_put_by_many_while_the_run_fails(kind: str) -> None:
 
     errors = end_of(kind)(main())
     assert any(isinstance(error, PipelinesError) for error in errors)
+    assert all(error is None or isinstance(error, PipelinesError) for error in errors)
+
+
+@every_source
+def test_put_that_lets_the_loop_turn_while_the_run_ends(kind: str) -> None:
+    """The end of the run is told as such to those who put, not as if they had been cancelled."""
+
+    async def main() -> list[Any]:
+        plumber = Plumber(graph("s > a; a > o", s=FED[kind], a=same, o=later))
+        await plumber.__aenter__()
+        await plumber.put("s", ("put", 0))
+
+        async def put_and_hold(number: int) -> None:
+            await plumber.put("s", ("put", number))
+            time.sleep(0.003)  # noqa: ASYNC251 (longer than a slice: the next one has to queue)
+
+        putting = [asyncio.create_task(put_and_hold(number)) for number in range(1, 5)]
+        await asyncio.sleep(0)
+        plumber.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await plumber.join()
+        await asyncio.wait(putting)
+        return [task.exception() for task in putting]
+
+    errors = end_of(kind)(main())
     assert all(error is None or isinstance(error, PipelinesError) for error in errors)
 
 
@@ -1388,7 +1414,8 @@ def test_a_class_in_two_nodes_has_two_instances() -> None:
     assert out == [((0, 0), 1)] or out == [((0, 1), 0)]
 
 
-def test_a_node_exits_before_those_behind_it_end() -> None:
+@pytest.mark.parametrize("waits", [0, 1], ids=["as one", "each in its own task"])
+def test_a_node_exits_before_those_behind_it_end(waits: int) -> None:
     """In a good run a node's exit code has run, however long it takes, when its own edges end."""
     events: list[str] = []
 
@@ -1405,6 +1432,7 @@ def test_a_node_exits_before_those_behind_it_end() -> None:
             events.append(f"{self.name} has exited")
 
         async def __call__(self, value: int) -> int:
+            await turns(waits)
             return value
 
     steps = {name: node(Step, {"name": name}) for name in "abc"}
