@@ -12,8 +12,9 @@ from pipelines.edge import Edge, Outlet
 from pipelines.errors import PipelinesError
 from pipelines.failure import Tolerance
 from pipelines.inlet import BatchInlet, Inlet, JoinInlet, MergeInlet
+from pipelines.inputprocessor import InputProcessor
 from pipelines.metrics import EdgeCounts, HostCounts, NodeCounts, Snapshot
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.schedule import Schedule
 from pipelines.spec import EdgeSpec, GraphSpec
 from pipelines.step import Shape

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pipelines.edge import Edge
+from pipelines.inputprocessor import InputProcessor
 from pipelines.metrics import State
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.schedule import Schedule
 from pipelines.streams import Link
 

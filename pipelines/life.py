@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pipelines.errors import say
 from pipelines.fused import Piece
 from pipelines.inlet import SourceInlet
+from pipelines.inputprocessor import InputProcessor
 from pipelines.loops import Loop, loop_of, resumed
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.schedule import Schedule, clock
 
 __all__ = ["Life", "Unit"]

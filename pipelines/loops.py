@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from pipelines.expansion import Expansion
 from pipelines.fused import Piece, Split
 from pipelines.inlet import Inlet, JoinInlet, MergeInlet, SourceInlet
+from pipelines.inputprocessor import InputProcessor
 from pipelines.line import Line
 from pipelines.pool import Calls, Offload, Pool
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.region import Region, most_at_once
 from pipelines.schedule import clock
 from pipelines.sources import drive, drive_seed

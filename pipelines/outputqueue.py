@@ -11,7 +11,7 @@ from pipelines.failure import SPECIAL
 from pipelines.schedule import clock
 
 if TYPE_CHECKING:
-    from pipelines.processor import InputProcessor
+    from pipelines.inputprocessor import InputProcessor
 
 __all__ = ["OutputQueue"]
 

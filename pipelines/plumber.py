@@ -16,11 +16,12 @@ from pipelines.check import Examination, compile_graph
 from pipelines.difference import Changes
 from pipelines.errors import GraphError, PipelinesError, StalledError
 from pipelines.growth import Growth
+from pipelines.inputprocessor import InputProcessor
 from pipelines.letters import DeadLetters
 from pipelines.life import Life
 from pipelines.load import load
 from pipelines.metrics import Reporter, RunReport, Snapshot
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.registry import did_you_mean, engines
 from pipelines.revision import Revision
 from pipelines.schedule import Schedule, clock

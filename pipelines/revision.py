@@ -20,8 +20,9 @@ from pipelines.edge import Edge
 from pipelines.errors import GraphError, PipelinesError
 from pipelines.growth import Growth
 from pipelines.holding import ENDED
+from pipelines.inputprocessor import InputProcessor
 from pipelines.life import Life, Unit
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.schedule import Schedule
 from pipelines.standstill import Standstill
 from pipelines.streams import Link, topological_order

@@ -18,8 +18,8 @@ from typing import Any
 
 from pipelines.channel import Channel
 from pipelines.executor import Executor, Lane
+from pipelines.inputprocessor import InputProcessor
 from pipelines.pace import Throttle
-from pipelines.processor import InputProcessor
 
 __all__ = ["drive", "drive_seed"]
 

@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any
 
 from pipelines.failure import SPECIAL, Again, is_plain
+from pipelines.inputprocessor import InputProcessor
 from pipelines.pace import Watch
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.step import Later, Route, discard
 

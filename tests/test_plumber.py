@@ -43,8 +43,8 @@ from pipelines import (
     StepError,
 )
 from pipelines.executor import Executor
+from pipelines.inputprocessor import InputProcessor
 from pipelines.metrics import Snapshot
-from pipelines.processor import InputProcessor
 
 
 def line(source: Any, *steps: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from running import ended, until
 
+from pipelines.inputprocessor import InputProcessor
 from pipelines.plumber import Plumber
-from pipelines.processor import InputProcessor, Processor
+from pipelines.processor import Processor
 
 
 class StringFuncs:

@@ -17,7 +17,7 @@ local state, entries, lease = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', state, 'owner') ~= ARGV[1] then return false end
 """
 
-#: token, milliseconds, a holder that is dead or '' -> the holder and how long its lease lasts, where
+#: token, milliseconds, a holder that is dead or '' -> the holder and how long its lease lasts, if
 #: another one has it; else '', written, handed, total (or -1) and the number of batches there, and
 #: each root with the position up to which it is kept.
 TAKE = """

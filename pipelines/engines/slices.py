@@ -63,7 +63,6 @@ class Slice:
         self.hold()
         return replace(self, stop=middle), replace(self, start=middle)
 
-
     def hold(self) -> None:
         """Note that there is one slice more of this kind."""
         for receipt in self.receipts:
