@@ -64,8 +64,9 @@ def lineage_of(spec: GraphSpec, plan: Plan) -> Lineage:
             regrouping.add(host.head)
         for edge in host.outbound:
             on[edge.source, edge.target] = made
-    problems = [each for edge in durable for each in _faults(spec, plan, edge, on)]
+    problems = [each for edge in durable for each in _faults(spec, edge, on)]
     problems += [each for host in plan.hosts for each in _mispairing(spec, host, on)]
+    problems += [each for name in sorted(plan.local) for each in _unseen(spec, name, on)]
     if problems:
         raise GraphError(problems)
     return Lineage(
@@ -105,9 +106,20 @@ def _mispairing(spec: GraphSpec, host: HostPlan, on: dict[Link, _Made]) -> Itera
         yield Problem("join-not-durable", what, path, hint, "error", spec.source, line, column)
 
 
-def _faults(
-    spec: GraphSpec, plan: Plan, edge: EdgeSpec, on: dict[Link, _Made]
-) -> Iterator[Problem]:
+def _unseen(spec: GraphSpec, name: str, on: dict[Link, _Made]) -> Iterator[Problem]:
+    """Yield a node of the driver behind a durable edge: what has its effect there is not known."""
+    coming = [_behind(edge, on[edge.source, edge.target]) for edge in spec.inbound(name)]
+    roots = sorted(root for each in coming for root in each.roots if root not in spec.nodes)
+    if roots:
+        path = ("nodes", name)
+        line, column = spec.locations.get(path, (None, None))
+        what = f"node {name!r} runs in the driver, item by item, so the durable edge {roots[0]} "
+        what += "would not know what had its effect there."
+        hint = "Use a step that takes items, with a scope; or make no edge in front of it durable."
+        yield Problem("not-durable", what, path, hint, "error", spec.source, line, column)
+
+
+def _faults(spec: GraphSpec, edge: EdgeSpec, on: dict[Link, _Made]) -> Iterator[Problem]:
     path = ("graph", edge.source)
     line, column = spec.locations.get(path, (None, None))
     who = f"the edge {edge.source} -> {edge.target} can't be durable: "
@@ -120,9 +132,6 @@ def _faults(
     if spec.name is None and spec.source is None:
         what = "nothing tells this graph's runs from those of others."
         yield problem(what, "Give the graph a `name`.")
-    if edge.target in plan.local:
-        what = f"{edge.target!r} takes a whole stream, so it is never known what had its effect."
-        yield problem(what, "Make the edge behind it durable, or use a step that takes items.")
     made = on.get((edge.source, edge.target))
     if made is not None and not made.whole:
         what = "what comes over it is made of parts of several batches, by a node that takes lists "

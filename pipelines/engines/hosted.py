@@ -74,7 +74,7 @@ class HostedAssembly(Assembly):
         self._builder = builder
         self._transport = transport
         self._batching = batching
-        self._plan = plan = make_plan(graph)
+        self._plan = plan = make_plan(graph, transport.elsewhere)
         self._lineage = lineage_of(self._spec, plan)
         host_graphs = {each.name: self._host_graph(each) for each in plan.hosts}
         transport.prepare([(each, host_graphs[each.name]) for each in plan.hosts])

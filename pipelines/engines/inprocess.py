@@ -24,6 +24,8 @@ __all__ = ["InProcess", "InProcessEngine"]
 class InProcess:
     """Runs each host in the running event loop; batches are lists, and nothing is copied."""
 
+    elsewhere = False
+
     def prepare(self, hosts: Sequence[tuple[HostPlan, HostGraph]]) -> None:
         """Find no fault: nothing has to travel."""
 

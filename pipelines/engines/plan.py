@@ -21,7 +21,10 @@ from pipelines.spec import EdgeSpec, GraphSpec, Properties, Rate
 from pipelines.step import Shape
 from pipelines.streams import topological_order
 
-__all__ = ["HostPlan", "Plan", "make_plan"]
+__all__ = ["DRIVER", "HostPlan", "Plan", "make_plan"]
+
+#: The scope of the process that starts the graph.
+DRIVER = "driver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +67,20 @@ class Plan:
 
     Attributes:
         hosts: in topological order.
-        local: the nodes that run in the driver's own process: input nodes, and those that take a
-            whole stream.
+        local: the nodes that run in the driver's own process: input nodes, those that take a
+            whole stream, and those that say so or write to standard output.
     """
 
     hosts: tuple[HostPlan, ...]
     local: frozenset[str]
 
 
-def make_plan(graph: Examination) -> Plan:
+def make_plan(graph: Examination, elsewhere: bool) -> Plan:
     """Cut a graph that may run into hosts.
+
+    Args:
+        graph: the graph.
+        elsewhere: the hosts are in other processes than the driver.
 
     Raises:
         GraphError: a node says where it runs, and can't run there; it lists every problem.
@@ -83,34 +90,49 @@ def make_plan(graph: Examination) -> Plan:
     inbound: dict[str, list[EdgeSpec]] = {name: [] for name in spec.nodes}
     for edge in spec.edges:
         inbound[edge.target].append(edge)
-    local = frozenset(
-        name for name in spec.nodes if not inbound[name] or _shape(graph, name).streams
-    )
-    problems = [
-        each for name in spec.nodes for each in _misplaced(spec, name, name in local, inbound)
-    ]
-    if problems:
+    local = {}
+    for name in spec.nodes:
+        if why := _why_local(graph, name, bool(inbound[name]), elsewhere):
+            local[name] = why
+    if problems := [each for name in spec.nodes for each in _misplaced(spec, name, local)]:
         raise GraphError(problems)
-    return Plan(tuple(_hosts(graph, _groups(spec, inbound, local), inbound)), local)
+    groups = _groups(spec, inbound, frozenset(local))
+    return Plan(tuple(_hosts(graph, groups, inbound)), frozenset(local))
+
+
+def _why_local(graph: Examination, name: str, fed: bool, elsewhere: bool) -> str:
+    """Return why a node runs in the driver, if it does."""
+    assert graph.spec is not None
+    node = graph.spec.nodes[name]
+    if not fed:
+        return "makes items"
+    if _shape(graph, name).streams:
+        return "takes a whole stream"
+    if not elsewhere:
+        return ""
+    if graph.spec.properties(name).scope == DRIVER:
+        return f"has the scope {DRIVER}"
+    runs_here = getattr(graph.targets[name], "runs_here", None)
+    if node.properties.scope is None and runs_here is not None and runs_here(node.args):
+        return "writes to standard output"
+    return ""
 
 
 def _shape(graph: Examination, name: str) -> Shape:
     return graph.shapes.get(name, Shape())
 
 
-def _misplaced(
-    spec: GraphSpec, name: str, local: bool, inbound: Mapping[str, list[EdgeSpec]]
-) -> Iterator[Problem]:
+def _misplaced(spec: GraphSpec, name: str, local: Mapping[str, str]) -> Iterator[Problem]:
     """Yield what a node says of where it runs and can't have."""
     properties = spec.properties(name)
     own = spec.nodes[name].properties  # defaults are for nodes that can have them
-    for option in ("scope", "host", "replicas", "stateful") if local else ():
-        if getattr(own, option) not in (None, False):
-            kind = "takes a whole stream" if inbound[name] else "makes items"
-            what = f"node {name!r} {kind}, so it runs where the graph was started, in no {option}."
+    for option in ("scope", "host", "replicas", "stateful") if name in local else ():
+        if getattr(own, option) not in (None, False, DRIVER):
+            what = f"node {name!r} {local[name]}, so it runs where the graph was started: "
+            what += f"{option} is of no use there."
             hint = f"Remove {option}, or do the work in a node behind it."
             yield _problem(spec, "not-remote", what, name, option, hint)
-    if not local and properties.stateful and (properties.replicas or 1) > 1:
+    if name not in local and properties.stateful and (properties.replicas or 1) > 1:
         what = f"node {name!r} is stateful: one process must see all its items, not several."
         yield _problem(
             spec, "stateful-replicas", what, name, "replicas", "Remove replicas, or stateful."

@@ -48,7 +48,13 @@ class Remote(Protocol):
 
 
 class Transport(Protocol):
-    """A place where hosts run."""
+    """A place where hosts run.
+
+    Attributes:
+        elsewhere: that is in other processes than this one.
+    """
+
+    elsewhere: bool
 
     def prepare(self, hosts: Sequence[tuple[HostPlan, HostGraph]]) -> None:
         """Be told of all hosts, and look whether what they need can get there.

@@ -16,7 +16,7 @@ import redis_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import SKIP, Plumber, RunReport, StepError
+from pipelines import SKIP, Plumber, RunReport, StepError, StreamStep
 from pipelines.durable import DurableError
 from pipelines.engines.hosted import Batching
 from pipelines.engines.inprocess import InProcessEngine
@@ -243,6 +243,19 @@ def test_what_cannot_be_durable_is_refused(server: str, change: dict[str, Any], 
     else:
         del document["name"]
     with pytest.raises(GraphError, match=words):
+        Plumber(document)
+
+
+def test_a_node_that_takes_a_whole_stream_can_not_be_behind_a_durable_edge(server: str) -> None:
+    """Nobody knows which of its items had their effect."""
+
+    class All(StreamStep):
+        def stream(self, items: Iterator[Any]) -> Any:
+            return items
+
+    document = line(server, 10, no_thirds, no_thirds, All)
+    document["graph"]["n1"] = ["n2"]
+    with pytest.raises(GraphError, match="node 'n2' runs in the driver, item by item"):
         Plumber(document)
 
 

@@ -15,8 +15,10 @@ from random_graphs import Plan, plans
 from test_promises import check_plan
 
 from pipelines import SKIP, Later, Plumber, Route, StepError
+from pipelines.check import compile_graph
 from pipelines.engines.hosted import Batching
 from pipelines.engines.inprocess import InProcessEngine
+from pipelines.engines.plan import make_plan
 from pipelines.errors import GraphError, JoinError, PipelinesError
 
 
@@ -342,6 +344,22 @@ def test_what_a_source_cannot_have_is_refused() -> None:
     assert [problem.code for problem in caught.value.problems] == ["not-remote", "not-remote"]
     del graph["nodes"]["source"]["properties"]
     Plumber({**graph, "defaults": {"scope": "x"}}, engine=engine()).run_sync()
+
+
+def test_what_writes_to_standard_output_runs_where_the_graph_was_started() -> None:
+    """So does what has the scope of the driver; a scope of its own has a node run elsewhere."""
+    graph = chain(len_of_repr, len_of_repr, len_of_repr)
+    graph["nodes"] |= {
+        "out": {"func": "stdout"},
+        "same": {"func": "write_lines", "args": {"path": "-"}},
+        "far": {"func": "stdout", "properties": {"scope": "x"}},
+        "near": {"func": len_of_repr, "properties": {"scope": "driver"}},
+        "file": {"func": "write_lines", "args": {"path": "lines.txt"}},
+    }
+    graph["graph"]["n2"] = ["out", "same", "far", "near", "file"]
+    local = {"source", "out", "same", "near"}
+    assert make_plan(compile_graph(graph), elsewhere=True).local == local
+    assert make_plan(compile_graph(graph), elsewhere=False).local == {"source"}
 
 
 def test_a_stateful_node_has_one_process() -> None:

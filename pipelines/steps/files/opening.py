@@ -6,11 +6,11 @@ import gzip
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TextIO, cast
+from typing import Any, Literal, Self, TextIO, cast
 
 from pipelines.steps.files.sharing import is_at, lock, unlock
 
@@ -63,6 +63,15 @@ class Writer:
         self._flush = flush or shared
         self._encoding = encoding
         self._shared = shared and str(path) != STANDARD
+
+    @staticmethod
+    def runs_here(args: Mapping[str, Any]) -> bool:
+        """Tell whether it must run in the process that starts the graph: standard output is there.
+
+        Args:
+            args: those of the node.
+        """
+        return str(args.get("path")) == STANDARD
 
     def __enter__(self) -> Self:
         self._file = self._open(append=self._append)

@@ -13,8 +13,9 @@ its compression, so turn it off for those unless every record counts.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pipelines.registry import steps
 from pipelines.steps.files.opening import STANDARD, Writer
@@ -76,6 +77,11 @@ class stdout(write_lines):  # noqa: N801  # a step is named as graphs spell it
 
     def __init__(self, flush: bool = True) -> None:
         super().__init__(STANDARD, flush=flush)
+
+    @staticmethod
+    def runs_here(args: Mapping[str, Any]) -> bool:
+        """Tell that it must run in the process that starts the graph."""
+        return True
 
 
 @steps.register("write_jsonl")
