@@ -16,11 +16,12 @@ import redis_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import SKIP, Plumber, RunReport, StepError, StreamStep
+from pipelines import SKIP, Plumber, RunReport, StepError
 from pipelines.durable import DurableError
 from pipelines.engines.hosted import Batching
 from pipelines.engines.inprocess import InProcessEngine
 from pipelines.errors import GraphError
+from pipelines.step import StreamStep
 
 pytestmark = pytest.mark.skipif(bool(redis_server.missing()), reason=redis_server.missing())
 
