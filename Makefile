@@ -17,7 +17,7 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-quick help venv demo editor picture test test-all check fix coverage soak mutants upgrade clean where
+.PHONY: bench bench-cluster bench-quick help venv demo editor picture test test-all check fix coverage soak mutants upgrade clean where
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -89,6 +89,9 @@ bench: $(READY) ## measure side by side with the peers, write benchmarks/RESULTS
 
 bench-quick: $(READY) ## the same in two minutes: fewer items and rounds, no peers, nothing written
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+bench-cluster: $(READY) ## measure what Ray costs, write benchmarks/CLUSTER.md; five minutes
+	$(BIN)/python -m benchmarks.cluster $(or $(ARGS),--write)
 
 upgrade: ## pin the newest versions of all tools in constraints.txt
 	$(PYTHON) -m venv --clear .venv-upgrade

@@ -131,14 +131,9 @@ def _nanoseconds(value: float) -> str:
 
 
 def lines(grown: Sequence[Grown]) -> str:
-    """Return the picture of several growths, two in a row; memory has a plot of its own."""
+    """Return the picture of several growths; memory has a plot of its own."""
     plots = [plot for each in grown for plot in _plots(each)]
-    marks: list[str] = []
-    for index, plot in enumerate(plots):
-        left = (index % 2) * (_WIDTH - _COLUMN)
-        marks += _plot(plot, left, (index // 2) * (_PLOT + 84))
-    height = -(-len(plots) // 2) * (_PLOT + 84)
-    return svg.picture(_WIDTH, height, "Cost as the work grows", marks)
+    return plotted(plots, "Cost as the work grows")
 
 
 @dataclass(frozen=True)
@@ -153,6 +148,16 @@ class Plot:
     unit: str
     curves: Mapping[str, Mapping[int, float]]
     least: float = 0.0
+
+
+def plotted(plots: Sequence[Plot], title: str) -> str:
+    """Return the picture of several plots, two in a row."""
+    marks: list[str] = []
+    for index, plot in enumerate(plots):
+        left = (index % 2) * (_WIDTH - _COLUMN)
+        marks += _plot(plot, left, (index // 2) * (_PLOT + 84))
+    height = -(-len(plots) // 2) * (_PLOT + 84)
+    return svg.picture(_WIDTH, height, title, marks)
 
 
 def _plots(grown: Grown) -> Iterator[Plot]:
