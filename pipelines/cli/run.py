@@ -136,6 +136,12 @@ class _Run(click.Command):
     type=click.IntRange(min=1),
     help="On Ray: items that are sent at a time, at most.  [default: 1000]",
 )
+@option(
+    "--window",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="On Ray: batches that may be under way in a process, at least.  [default: 2]",
+)
 @option("--strict", is_flag=True, help="Exit with 3 if there are dead letters.")
 @option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @option("-v", "--verbose", count=True, help="Log more, and show whole tracebacks; -vv: everything.")
@@ -156,6 +162,7 @@ def command(
     engine: str,
     address: str | None,
     batch: int | None,
+    window: int | None,
     strict: bool,
     quiet: bool,
     verbose: int,
@@ -175,7 +182,7 @@ def command(
         from dotenv import load_dotenv
 
         load_dotenv(env_file)
-    where = _engine(engine, address=address, batch=batch, scopes=scopes)
+    where = _engine(engine, address=address, batch=batch, window=window, scopes=scopes)
     options = _of_program(file, limit=limit, scopes=scopes, workers=workers, engine=engine)
     with importable(file):
         checks = checked(file, overrides=overrides, quiet=quiet, **options)
@@ -192,7 +199,7 @@ def command(
 def _engine(name: str, **said: Any) -> Any:
     """Return the engine to run on; `None` for this process."""
     if name == "local":
-        for option in ("address", "batch"):
+        for option in ("address", "batch", "window"):
             if said[option] is not None:
                 raise click.UsageError(f"--{option} is for --engine ray.")
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +24,6 @@ from pipelines.step import Shape
 from pipelines.streams import Link
 
 __all__ = ["Dispatch"]
-
-#: Batches under way in a process: one that it works on, and one so that it need not wait.
-AHEAD = 2
 
 #: Batches that may be under way in one process, however small they are.
 MOST = 500
@@ -60,12 +58,13 @@ class _Replica:
 class Dispatch(Processor):
     """Runs a host's nodes elsewhere.
 
-    At most `AHEAD` batches are under way in a process, or as many as give its nodes the items that
+    At most `window` batches are under way in a process, or as many as give its nodes the items that
     they may have in flight. Results go on in the order of the batches, once there is room for them.
 
     Args:
         plan, graph: the host.
         transport: where its processes run.
+        window: batches that may be under way in a process whatever its nodes do.
         board: says when it is this host's turn, where hosts have priorities.
         rank: its place there.
         inlet, outlet, common: what every `Processor` takes.
@@ -77,6 +76,7 @@ class Dispatch(Processor):
         graph: HostGraph,
         transport: Transport,
         *,
+        window: int = 2,
         board: Board | None = None,
         rank: tuple[int, int, int] = (0, 0, 0),
         inlet: Intake,
@@ -94,8 +94,10 @@ class Dispatch(Processor):
         self._intake = inlet
         self._graph = graph
         self._transport = transport
+        self._window = window
         self._board = board
         self._rank = rank
+        self._share = min(1.0, inlet.size / plan.window)
         self._tallies = {name: Tally(name) for name in plan.spec.nodes}
         self._replicas: list[_Replica] = []
         self._calls: list[_Call] = []
@@ -139,11 +141,13 @@ class Dispatch(Processor):
             asyncio.ensure_future(self._transport.start(self.plan, self._graph, index))
             for index in range(self.plan.replicas)
         ]
-        ended = await asyncio.gather(*starts, return_exceptions=True)
-        self._replicas = [_Replica(each) for each in ended if not isinstance(each, BaseException)]
-        for each in ended:
-            if isinstance(each, BaseException):
-                raise each
+        try:
+            await _outlast(starts)
+        finally:  # those that have started are to be ended, also where others have not
+            well = [each for each in starts if not each.cancelled() and not each.exception()]
+            self._replicas = [_Replica(each.result()) for each in well]
+        for each in starts:
+            each.result()
 
     async def exit(self, error: BaseException | None) -> None:
         """Exit the steps and end the processes.
@@ -177,12 +181,12 @@ class Dispatch(Processor):
         replica = min(self._replicas, key=lambda each: each.entries)
         if not self._has_room(replica):
             return False
-        if self._board is not None and not self._board.take(self._rank, self._wake):
+        if self._board is not None and not self._board.take(self._rank, self._share, self._wake):
             return False
         parcel = self._intake.take_parcel(eager=not replica.calls)
         if parcel is None:
             if self._board is not None:
-                self._board.give_back()
+                self._board.give_back(self._share)
             return False
         self._begin(parcel, replica)
         return True
@@ -190,7 +194,7 @@ class Dispatch(Processor):
     def _has_room(self, replica: _Replica) -> bool:
         if self.plan.stateful:
             return not replica.calls
-        return replica.calls < AHEAD or (
+        return replica.calls < self._window or (
             replica.calls < MOST and replica.entries < self.plan.window
         )
 
@@ -204,8 +208,10 @@ class Dispatch(Processor):
         replica.entries += parcel.entries
 
     def _ended(self, task: asyncio.Task[Reply]) -> None:
+        if not task.cancelled():
+            task.exception()  # of several that fail one is told, and nobody misses the others
         if self._board is not None:
-            self._board.give_back()
+            self._board.give_back(self._share)
         self._wake()
 
     def _check(self) -> None:
@@ -327,5 +333,21 @@ class Dispatch(Processor):
         tasks = [call.task for call in self._calls if not call.task.done()]
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await _outlast(tasks)
+
+
+async def _outlast(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait until all have ended; a cancellation is passed on to them, and raised behind that.
+
+    A run that is to end cancels its nodes again and again.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            for task in pending if cancelled is None else ():
+                task.cancel()
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

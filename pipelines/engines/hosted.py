@@ -39,11 +39,15 @@ class Batching:
         size: items of a batch, at most.
         age: seconds after which a batch is sent though it is not full.
         scopes: those that come first where processors are short, the most important one first.
+        window: batches that may be under way in a process, whatever its nodes do: one that it works
+            on, and others so that it need not wait. Where nodes wait for something there are more,
+            as many as give them the items that they may have in flight.
     """
 
     size: int = 1000
     age: float = 0.05
     scopes: Sequence[str] = ()
+    window: int = 2
 
 
 class HostedAssembly(Assembly):
@@ -198,6 +202,7 @@ class HostedAssembly(Assembly):
             plan,
             graph,
             self._transport,
+            window=self._batching.window,
             board=self._board,
             rank=self._rank(plan),
             inlet=self._intake(inbound, plan.head, self._spec.properties(plan.head)),

@@ -106,6 +106,11 @@ class Intake(Inlet):
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def size(self) -> int:
+        """How many entries a full parcel has."""
+        return self._size if self._batch is None else self._size * self._batch.size
+
     # What there is.
 
     @property

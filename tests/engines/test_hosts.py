@@ -16,6 +16,7 @@ from test_promises import check_plan
 
 from pipelines import SKIP, Later, Plumber, Route, StepError
 from pipelines.check import compile_graph
+from pipelines.engines.board import Board
 from pipelines.engines.hosted import Batching
 from pipelines.engines.inprocess import InProcessEngine
 from pipelines.engines.plan import make_plan
@@ -360,6 +361,44 @@ def test_what_writes_to_standard_output_runs_where_the_graph_was_started() -> No
     local = {"source", "out", "same", "near"}
     assert make_plan(compile_graph(graph), elsewhere=True).local == local
     assert make_plan(compile_graph(graph), elsewhere=False).local == {"source"}
+
+
+def test_a_board_has_the_first_in_rank_go_first() -> None:
+    """Where there is no room, the highest rank of those that wait is called when there is."""
+    board = Board(1)
+    called: list[str] = []
+    low, high = (0, 0, 1), (0, -9, 2)
+    assert board.take(low, 1.0, lambda: None)
+    assert not board.take(low, 1.0, lambda: called.append("low"))
+    assert not board.take(high, 1.0, lambda: called.append("high"))
+    board.give_back(1.0)
+    assert called == ["high"]
+    assert not board.take(low, 1.0, lambda: called.append("low"))
+    assert board.take(high, 1.0, lambda: None)
+    board.give_back(1.0)
+    assert called == ["high", "low"]
+
+
+def test_a_board_has_room_for_many_that_only_wait() -> None:
+    """What takes a small share of a slot leaves room for others, and all of it comes back."""
+    board = Board(1)
+    for _ in range(10):
+        assert board.take((0, 0, 0), 0.1, lambda: None)
+    assert not board.take((0, 0, 1), 0.1, lambda: None)
+    board.leave((0, 0, 1))
+    for _ in range(10):
+        board.give_back(0.1)
+    assert board.take((0, 0, 1), 1.0, lambda: None)
+
+
+def test_priorities_change_no_result() -> None:
+    """Hosts that compete for processors all come to their end, whatever their rank."""
+    got: list[int] = []
+    graph = chain(len_of_repr, len_of_repr, got.append)
+    for index in range(3):
+        graph["nodes"][f"n{index}"]["properties"] = {"priority": index, "scope": f"s{index}"}
+    Plumber(graph, engine=InProcessEngine(Batching(3, 0.01, ("s2", "s0"), 1))).run_sync()
+    assert got == [len(repr(len(repr(n)))) for n in range(100)]
 
 
 def test_a_stateful_node_has_one_process() -> None:

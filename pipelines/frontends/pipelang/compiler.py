@@ -192,6 +192,9 @@ class _Drawing:
 
     def _properties(self, step: Step, settings: Settings, place: Place) -> dict[str, Any]:
         properties = dict(settings.get("properties", default={}))
+        # What the step's worker orders by here decides on a cluster where it runs, and when.
+        said = settings.get("args", default={})
+        properties |= {key: said[key] for key in ("scope", "priority") if key in said}
         if place.joined:
             self._args.keep_order(step, settings, properties)
         if step.language.text == "postgres":
