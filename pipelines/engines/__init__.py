@@ -9,7 +9,8 @@ From the bottom up:
     receipts    what a slice was made of          durability  whether that is known
     keeping     durable edges                     hosted      a run, made of all these
     actor       a host in a process of Ray        travel      what goes from process to process
-    ray         hosts on a Ray cluster            cluster     Ray itself: starting and joining
+    remote      the driver's side of an actor     ray         hosts on a Ray cluster
+    cluster     Ray itself: starting and joining
 """
 
 from __future__ import annotations

@@ -51,17 +51,29 @@ def _read_again() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Ray's notes off the terminal, and our own handlers of signals in place."""
-    logger = logging.getLogger("ray")
+    """Keep Ray's notes off the terminal, and our own handlers of signals in place.
+
+    Of each process that dies Ray would tell on stdout, where the results of a program may go; so
+    the thread that does so is given nothing to do.
+    """
+    from ray._private import worker
+
+    logger, listen = logging.getLogger("ray"), worker.listen_error_messages
     level, handlers = logger.level, _handlers()
     logger.setLevel(logging.CRITICAL)
+    worker.listen_error_messages = _listen_to_nothing
     try:
         yield
     finally:
+        worker.listen_error_messages = listen
         logger.setLevel(level)
         for number, handler in handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+
+
+def _listen_to_nothing(*arguments: object) -> None:
+    """Stand for what prints Ray's errors; of a host that is lost we tell ourselves."""
 
 
 def _handlers() -> dict[signal.Signals, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ class Host:
         self._turns = _Turns(None if succeeds else 0)
         self._opening = asyncio.Lock()
         self._last = -1  # the batch that the state of its steps includes
+        self._initial: dict[str, Any] | None = None
 
     async def open(self) -> None:
         """Enter all steps, once.
@@ -59,10 +61,12 @@ class Host:
                 for node in nodes.values():
                     await node.enter()
                     _share(node)
+                self._nodes = nodes
+                self._initial = self._checkpoint(copied=True)
             except BaseException as error:
+                self._nodes = {}
                 await _exit(nodes, error)
                 raise
-            self._nodes = nodes
 
     async def process(
         self, number: int, columns: Sequence[Sequence[Any]], state: Mapping[str, Any] | None = None
@@ -72,13 +76,13 @@ class Host:
         Args:
             number: which batch of this host it is, counted from 0; they are begun in order.
             columns: for each inbound edge its entries.
-            state: of stateful steps, as it was after the batch before; used by a new process.
+            state: of stateful steps, as it was after the batch before; used where it is another.
         """
         async with self._turns.turn(number):
             await self.open()
             await self._wait_for_room()
-            if state is not None and self._last != number - 1:
-                self._restore(state)
+            if self._last != number - 1:
+                self._restore(state or self._initial or {})
             passage = Passage(self.graph, columns, owners=self._nodes, before=self._latest)
             self._latest = passage
             task = asyncio.ensure_future(passage.run())
@@ -118,11 +122,12 @@ class Host:
             if self.graph.stateful and hasattr(node.instance, "checkpoint")
         }
 
-    def _checkpoint(self) -> dict[str, Any] | None:
+    def _checkpoint(self, copied: bool = False) -> dict[str, Any] | None:
         found = {}
         for name, instance in self._keepers().items():
             try:
-                found[name] = instance.checkpoint()
+                state = instance.checkpoint()
+                found[name] = copy.deepcopy(state) if copied else state
             except Exception as error:
                 raise StepError(name, None, error, doing="while saying its state") from error
         return found or None

@@ -99,16 +99,19 @@ def _fault(path: tuple[str, ...], what: str, value: Any) -> Iterator[Problem]:
 
 def dump_host(host: HostGraph) -> bytes:
     """Return a host's graph as bytes, each step by itself, so that a fault is its node's."""
-    steps = {name: dump(target) for name, target in host.targets.items()}
-    nodes = {
+    nodes = host.spec.nodes
+    steps = {name: dump((host.targets[name], node.args)) for name, node in nodes.items()}
+    named = {
         name: replace(
             node,
             coro=None if node.coro is None else name,
             func=None if node.func is None else name,
+            args={},
         )
-        for name, node in host.spec.nodes.items()
+        for name, node in nodes.items()
     }
-    return dump((replace(host, spec=replace(host.spec, nodes=nodes), targets={}), steps))
+    bare = replace(host, spec=replace(host.spec, nodes=named), targets={}, env_vars=None)
+    return dump((bare, steps, dump(host.env_vars)))
 
 
 def load_host(data: bytes) -> HostGraph:
@@ -116,23 +119,40 @@ def load_host(data: bytes) -> HostGraph:
 
     Raises:
         StepError: a step can't be had here.
+        HostError: the `env_vars` can't.
     """
-    host, steps = load(data)
-    targets = {name: _load_step(name, step) for name, step in steps.items()}
-    return replace(host, targets=targets)  # type: ignore[no-any-return]
+    host, steps, env_vars = load(data)
+    nodes, targets = dict(host.spec.nodes), {}
+    for name, step in steps.items():
+        targets[name], args = _load_step(name, step)
+        nodes[name] = replace(nodes[name], args=args)
+    spec = replace(host.spec, nodes=nodes)
+    return replace(host, spec=spec, targets=targets, env_vars=_load_env_vars(env_vars))  # type: ignore[no-any-return]
+
+
+def _load_env_vars(data: bytes) -> Any:
+    try:
+        return load(data)
+    except Exception as error:
+        raise HostError(f"the worker can't take the env_vars: {_why(error)}") from error
 
 
 def _load_step(name: str, data: bytes) -> Any:
     try:
         return load(data)
-    except ModuleNotFoundError as error:
-        cause = HostError(
-            f"the worker can't import the step: {describe(error)}. Workers find what lies in the "
-            "folder of the graph, what `py_modules` names, and what is installed there"
-        )
-        raise StepError(name, None, cause, doing="while starting") from error
     except Exception as error:
-        raise StepError(name, None, error, doing="while starting") from error
+        cause = HostError(f"the worker can't import the step: {_why(error)}")
+        raise StepError(name, None, cause, doing="while starting") from error
+
+
+def _why(error: Exception) -> str:
+    """Return what an error says that came of something that is missing here."""
+    if not isinstance(error, ImportError | AttributeError):
+        return describe(error)
+    return (
+        f"{describe(error)}. Workers find what lies in the folder of the graph, what `py_modules` "
+        "names, and what is installed there"
+    )
 
 
 # Outcomes.
@@ -166,13 +186,17 @@ def _plain_letter(letter: Mapping[str, Any]) -> dict[str, Any]:
 def portable(error: BaseException, place: str) -> BaseException:
     """Return an error that survives the way, with the traceback of the user's code as a note."""
     if not isinstance(error, StepError):
-        return portable_error(error, place)
-    cause, item = portable_error(error.cause, place), error.item
+        return portable_error(error, place, _copy)
+    cause, item = portable_error(error.cause, place, _copy), error.item
     try:
-        load(dump(item))
+        _copy(item)
     except Exception:
         item = _Shown(shorten(item))
     return StepError(error.node, item, cause, attempt=error.attempt, doing=error.doing)
+
+
+def _copy(value: Any) -> Any:
+    return load(dump(value))
 
 
 class _Shown:
