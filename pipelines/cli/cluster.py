@@ -14,7 +14,7 @@ from pipelines.cli.clusters import token_file
 from pipelines.cli.failures import count
 
 if TYPE_CHECKING:
-    from pipelines.engines.cluster_survey import Survey
+    from pipelines.engines.cluster.survey import Survey
 
 __all__ = ["command", "table"]
 
@@ -41,8 +41,8 @@ def command(address: str, token_file: str | None, style: str) -> None:
 
     This machine need not be a node of the cluster.
     """
-    from pipelines.engines import cluster_tokens as tokens
-    from pipelines.engines.cluster_survey import survey
+    from pipelines.engines.cluster import tokens
+    from pipelines.engines.cluster.survey import survey
 
     seen = survey(address, tokens.found(token_file))
     if style == "json":

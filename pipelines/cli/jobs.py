@@ -20,7 +20,7 @@ from pipelines.cli.exits import complain
 from pipelines.cli.exits import stop as leave
 
 if TYPE_CHECKING:
-    from pipelines.engines.jobs import Job, Jobs
+    from pipelines.engines.cluster.jobs import Job, Jobs
 
 __all__ = ["command", "logs", "show", "stop"]
 
@@ -40,7 +40,7 @@ _POLL = 0.2  # seconds between two looks at a job
 )
 def command(address: str, token_file: str | None, style: str) -> None:
     """List the jobs that were sent to a cluster, the oldest first."""
-    from pipelines.engines.jobs import Jobs
+    from pipelines.engines.cluster.jobs import Jobs
 
     found = Jobs(address, token_file).all()
     if style == "json":
@@ -64,7 +64,7 @@ def command(address: str, token_file: str | None, style: str) -> None:
 )
 def logs(job: str, address: str, token_file: str | None, follow: bool) -> None:
     """Print what JOB has printed."""
-    from pipelines.engines.jobs import Jobs
+    from pipelines.engines.cluster.jobs import Jobs
 
     jobs = Jobs(address, token_file)
     if follow:
@@ -89,7 +89,7 @@ def stop(job: str, address: str, token_file: str | None, timeout: float | None) 
     What it prints meanwhile is printed. If it does not end within the time that submit --grace
     said, it is killed.
     """
-    from pipelines.engines.jobs import Jobs
+    from pipelines.engines.cluster.jobs import Jobs
 
     jobs = Jobs(address, token_file)
     before = len(jobs.logs(job))

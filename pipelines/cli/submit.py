@@ -72,7 +72,7 @@ def command(
     left out which is named in .plumberignore, as in a .gitignore; .git, .env and the like always.
     """
     from pipelines.cli.jobs import show
-    from pipelines.engines.jobs import Jobs, plumber_command
+    from pipelines.engines.cluster.jobs import Jobs, plumber_command
 
     flags = [word for each in overrides for word in ("--set", each)]
     flags += ["--scopes", ",".join(scopes)] if scopes else []

@@ -13,7 +13,7 @@ from pipelines.cli.exits import complain, stop
 from pipelines.errors import PipelinesError
 
 if TYPE_CHECKING:
-    from pipelines.engines.workers import Node
+    from pipelines.engines.cluster.workers import Node
 
 __all__ = ["command"]
 
@@ -80,7 +80,7 @@ def command(
     Whoever reaches a node and has the cluster's token can run code in it: see the wiki page
     Scale-out. It ends its own processes alone, whatever else of Ray runs on this machine.
     """
-    from pipelines.engines.workers import JOBS_PORT, PORT, Node, Wanted
+    from pipelines.engines.cluster.workers import JOBS_PORT, PORT, Node, Wanted
 
     _refuse_mixed(head, address, port, jobs_port)
     wanted = Wanted(

@@ -20,7 +20,7 @@ from pipelines.build import Assembly, Builder
 from pipelines.check import Examination
 from pipelines.engines import travel
 from pipelines.engines.cluster import Cluster, connect, import_ray
-from pipelines.engines.cluster_upload import pack
+from pipelines.engines.cluster.upload import pack
 from pipelines.engines.hosted import Batching, HostedAssembly
 from pipelines.engines.passage import HostGraph
 from pipelines.engines.plan import HostPlan

@@ -16,8 +16,7 @@ from engines.clusters import ClusterOfNodes, free_of_ray, running_cluster, scrip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.engines import cluster_addresses as addresses
-from pipelines.engines import cluster_tokens as tokens
+from pipelines.engines.cluster import addresses, tokens
 from pipelines.errors import PipelinesError
 
 pytest.importorskip("ray")
@@ -134,8 +133,8 @@ def test_a_cluster_tells_who_serves_what(cluster: ClusterOfNodes) -> None:
 JOIN = """
 import asyncio, sys
 from pipelines.engines.cluster import connect, resource
-from pipelines.engines.cluster_survey import survey
-from pipelines.engines.cluster_tokens import found
+from pipelines.engines.cluster.survey import survey
+from pipelines.engines.cluster.tokens import found
 
 async def main():
     async with await connect(sys.argv[1], working_dir=sys.argv[2]) as cluster:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from engines.clusters import ClusterOfNodes, free_of_ray, running_cluster
 
-from pipelines.engines import cluster_upload as upload
-from pipelines.engines.jobs import STOPPED, Job, Jobs, plumber_command
+from pipelines.engines.cluster import upload
+from pipelines.engines.cluster.jobs import STOPPED, Job, Jobs, plumber_command
 from pipelines.errors import PipelinesError
 
 pytest.importorskip("ray")

@@ -15,13 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar
 
-from pipelines.engines import cluster_addresses as addresses
-from pipelines.engines import cluster_tokens as tokens
-from pipelines.engines.cluster_addresses import UNITS, resource
-from pipelines.engines.cluster_loopback import ADDRESS, on_loopback
-from pipelines.engines.cluster_state import quiet, with_environment
-from pipelines.engines.cluster_survey import survey
-from pipelines.engines.cluster_upload import pack
+from pipelines.engines.cluster import addresses, tokens
+from pipelines.engines.cluster.addresses import UNITS, resource
+from pipelines.engines.cluster.loopback import ADDRESS, on_loopback
+from pipelines.engines.cluster.state import quiet, with_environment
+from pipelines.engines.cluster.survey import survey
+from pipelines.engines.cluster.upload import pack
 from pipelines.errors import PipelinesError, describe, shorten
 from pipelines.registry import did_you_mean
 

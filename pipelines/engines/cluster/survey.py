@@ -1,6 +1,6 @@
 """Looks at a cluster from outside: its versions, its nodes, what runs where.
 
-In a process of its own (``python -m pipelines.engines.cluster_survey host:port``): Ray's client
+In a process of its own (``python -m pipelines.engines.cluster.survey host:port``): Ray's client
 writes to stderr as it pleases, tries for minutes, and ends its whole process when it gives up.
 """
 
@@ -14,8 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.engines import cluster_addresses as addresses
-from pipelines.engines import cluster_tokens as tokens
+from pipelines.engines.cluster import addresses, tokens
 from pipelines.errors import PipelinesError
 
 __all__ = ["Survey", "survey"]
@@ -64,7 +63,7 @@ def survey(address: str, settings: dict[str, str], namespace: str = "pipelines")
             is not installed.
     """
     addresses.reach(address)
-    command = [sys.executable, "-m", "pipelines.engines.cluster_survey", address, namespace]
+    command = [sys.executable, "-m", "pipelines.engines.cluster.survey", address, namespace]
     environment = tokens.applied(os.environ, settings)
     try:
         done = subprocess.run(

@@ -1,6 +1,6 @@
 """The program of one node: Ray's own command line, which ends when the process that wants it does.
 
-As ``python -m pipelines.engines.cluster_node [--loopback] start …``; `plumber worker` runs it. It
+As ``python -m pipelines.engines.cluster.node [--loopback] start …``; `plumber worker` runs it. It
 reads its standard input and, once that is closed, ends as on SIGTERM: so no node outlives a
 `plumber worker` that was killed. It ends the processes of its own node and no others, which
 ``ray stop`` would.
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-from pipelines.engines.cluster_loopback import on_loopback
+from pipelines.engines.cluster.loopback import on_loopback
 
 
 def main() -> None:

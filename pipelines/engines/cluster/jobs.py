@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.engines import cluster_addresses as addresses
-from pipelines.engines import cluster_tokens as tokens
-from pipelines.engines.cluster import import_ray
-from pipelines.engines.cluster_state import quiet, with_environment
-from pipelines.engines.cluster_survey import survey
-from pipelines.engines.cluster_upload import pack
+from pipelines.engines.cluster import addresses, tokens
+from pipelines.engines.cluster.joining import import_ray
+from pipelines.engines.cluster.state import quiet, with_environment
+from pipelines.engines.cluster.survey import survey
+from pipelines.engines.cluster.upload import pack
 from pipelines.errors import PipelinesError
 from pipelines.registry import did_you_mean
 
@@ -111,7 +110,7 @@ class Jobs:
 
         Args:
             command: for the shell of the machine where it runs.
-            folder: what it runs in; see `cluster_upload` for what of it is sent.
+            folder: what it runs in; see `upload` for what of it is sent.
             name: what its id begins with.
             environment: variables for it, and for all that it starts.
             grace: seconds that it may take to drain once it is to stop.

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.engines import cluster_addresses as addresses
-from pipelines.engines import cluster_tokens as tokens
-from pipelines.engines.cluster import HEALTH
-from pipelines.engines.cluster_loopback import ADDRESS
-from pipelines.engines.cluster_survey import survey
+from pipelines.engines.cluster import addresses, tokens
+from pipelines.engines.cluster.joining import HEALTH
+from pipelines.engines.cluster.loopback import ADDRESS
+from pipelines.engines.cluster.survey import survey
 from pipelines.errors import PipelinesError
 
 __all__ = ["JOBS_PORT", "PORT", "Node", "Wanted"]
@@ -190,7 +189,7 @@ def _serves_jobs() -> bool:
 
 def _command(wanted: Wanted, address: str, jobs: str) -> list[str]:
     loopback = ["--loopback"] if addresses.is_loopback(wanted.host) else []
-    words = [sys.executable, "-m", "pipelines.engines.cluster_node", *loopback, "start", "--block"]
+    words = [sys.executable, "-m", "pipelines.engines.cluster.node", *loopback, "start", "--block"]
     words += [f"--node-ip-address={wanted.host}", f"--resources={_resources(wanted.scopes)}"]
     # Any free ports: those that Ray has by default can be had by one node of a machine only.
     words += ["--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.engines import cluster_tokens as tokens
+from pipelines.engines.cluster import tokens
 
 __all__ = ["quiet", "with_environment"]
 

@@ -1,0 +1,12 @@
+"""Ray itself: starting a cluster, joining one, and sending graphs there.
+
+addresses   of clusters, and the scopes of nodes     tokens     who may come in
+joining     Ray in this process                      survey     what there is, seen from outside
+workers     nodes of a cluster, as processes         node       what such a process runs
+jobs        graphs that run there by themselves      upload     what is sent with them
+loopback    keeping Ray on this machine's address    state      keeping Ray quiet, and ours ours
+"""
+
+from pipelines.engines.cluster.joining import NAMESPACE, Cluster, connect, import_ray, resource
+
+__all__ = ["NAMESPACE", "Cluster", "connect", "import_ray", "resource"]
