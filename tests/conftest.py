@@ -84,14 +84,17 @@ def _open_files() -> set[Hashable]:
             name = os.readlink(fd)
         except FileNotFoundError:
             continue  # the one that lists this folder
-        if not (name.startswith("socket:") and _in_cluster()):
+        if not (name.startswith("socket:") and _has_ray()):
             found.add(f"open file {fd.name}: {name}")
     return found
 
 
-def _in_cluster() -> bool:
-    """Tell whether Ray is in this process, which then opens and closes sockets as it likes."""
-    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+def _has_ray() -> bool:
+    """Tell whether Ray was started in this process: it opens and closes sockets as it likes.
+
+    Its threads for that stay, also once it has been shut down.
+    """
+    return "ray._raylet" in sys.modules
 
 
 def _descendants() -> list[psutil.Process]:

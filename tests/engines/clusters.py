@@ -47,6 +47,11 @@ class NodeProcess:
                 return line
         raise AssertionError(f"the node has ended: {''.join(self.said)}")
 
+    def hosts(self) -> int:
+        """Return how many processes of graphs it runs now."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return sum("HostActor" in each.name() for each in family)
+
     def kill(self) -> None:
         """End all processes of the node with SIGKILL, as a machine that breaks does."""
         mine = [*psutil.Process(self.process.pid).children(recursive=True)]

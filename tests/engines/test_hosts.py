@@ -46,7 +46,7 @@ _SCOPES = st.lists(st.sampled_from(["a", "b", None]), min_size=1, max_size=8)
 _SIZES = st.sampled_from([1, 2, 3, 7, 1000])
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 @given(plans(), _SIZES, _SCOPES)
 def test_a_random_graph_gives_what_the_model_gives(
     plan: Plan, size: int, scopes: list[str | None]
@@ -55,7 +55,7 @@ def test_a_random_graph_gives_what_the_model_gives(
     check_plan(plan, make=lambda graph: Plumber(placed(graph, scopes), engine=engine(size, 0.01)))
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(plans(executors=("inline", "thread")), _SIZES, _SCOPES)
 def test_threads_change_nothing(plan: Plan, size: int, scopes: list[str | None]) -> None:
     """Also with steps in threads, whose lanes the batches of a host share."""

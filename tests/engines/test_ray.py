@@ -62,7 +62,7 @@ def brought_back(document: dict[str, Any], scopes: list[str | None]) -> dict[str
 
 
 @pytest.mark.timeout(180)  # a process a host: half a second of a processor that has nothing else
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(
     plans(executors=("inline", "inline", "thread"), most=4).filter(lambda plan: plan.count > 0),
     st.sampled_from([1, 7, 1000]),

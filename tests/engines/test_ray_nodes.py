@@ -20,7 +20,7 @@ import pytest
 
 pytest.importorskip("ray")
 
-from engines.clusters import ROOT, ClusterOfNodes, running_cluster
+from engines.clusters import ROOT, ClusterOfNodes, NodeProcess, running_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -265,10 +265,11 @@ def test_a_killed_node_loses_nothing(cluster: ClusterOfNodes, tmp_path: Path) ->
         while not notes.exists() or notes.stat().st_size < 50_000:
             assert process.poll() is None, ended(process)
             time.sleep(0.01)
-        cluster.nodes[2].kill()
+        victim = max(cluster.nodes[1:], key=NodeProcess.hosts)  # Ray may have put both on one
+        hosts = victim.hosts()
+        victim.kill()
         code, out, err = ended(process)
     assert code == 0, err
     assert [int(each) for each in notes.read_text().split()] == [*range(40_000)]
     told = json.loads(out)
-    assert sorted(told["hosts"][name]["restarts"] for name in ("c#0", "c#1")) == [0, 1]
-    assert told["hosts"]["n"]["restarts"] == 0
+    assert sum(told["hosts"][name]["restarts"] for name in ("c#0", "c#1", "n")) == hosts > 0
