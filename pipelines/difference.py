@@ -137,6 +137,12 @@ def refusals(
         if getattr(old, key) != getattr(spec, key):
             what = f"{key} can't be changed while the graph runs."
             yield Problem("not-live", what, (key,), "Leave it as it is, or start another run.")
+    for edge in spec.edges:
+        if edge.durable is not None:
+            what = f"the edge {edge.source} -> {edge.target} can't become durable while the graph "
+            what += "runs."
+            hint = "Remove `durable`, or make another Plumber for the new graph."
+            yield Problem("not-live", what, ("graph", edge.source), hint)
     if not changes:
         return
     shapes = {name: node.shape for name, node in nodes.items()}
