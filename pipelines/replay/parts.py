@@ -17,13 +17,14 @@ def part_behind(spec: GraphSpec, node: str, feed: Iterable[Any]) -> GraphSpec:
     """Return the graph at and behind `node`, with `feed` as its only input.
 
     A join gets its rows from `feed`, taken apart again by a node in the place of each that leads to
-    it; a node with `batch` gets whole batches. Failures are tolerated without a limit: these items
-    have failed before.
+    it; a node with `batch` gets whole batches. No edge is durable. Failures are tolerated without a
+    limit: these items have failed before.
     """
     part = reached(spec, node)
     nodes = {name: each for name, each in _own_batches(spec).items() if name in part}
     nodes[node] = _unbatched(nodes[node])
-    edges = [edge for edge in spec.edges if edge.source in part]
+    # The logs of durable edges belong to the run whose letters these are.
+    edges = [replace(edge, durable=None) for edge in spec.edges if edge.source in part]
     name = _free_name(f"letters of {node}", spec.nodes)
     if shape_of_letters(spec, node) == "row":
         before = [edge.source for edge in spec.inbound(node)]
