@@ -19,7 +19,7 @@ from pipelines.edge import GAP, UNBOUNDED
 from pipelines.errors import StepError
 from pipelines.executor import Failure
 from pipelines.failure import SPECIAL, Again
-from pipelines.pace import Pace, Throttle, Watch
+from pipelines.pace import Pace, Seats, Throttle, Watch
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.step import Later, discard
@@ -128,7 +128,8 @@ class Pool(abc.ABC):
     async def _worker(self, lane: int) -> None:
         self._rousing = False
         try:
-            await self._sit()
+            if self._seats is not None:
+                await self._sit(self._seats)
             await self.work(lane)
         except BaseException as error:
             self._stand()
@@ -150,16 +151,14 @@ class Pool(abc.ABC):
         if self._alive:
             self.schedule.leave()
 
-    async def _sit(self) -> None:
-        """Take a seat, where this pool shares them with others."""
-        if self._seats is not None:
-            await self._seats.take()
-            self._seated.add(asyncio.current_task())
+    async def _sit(self, seats: Seats) -> None:
+        """Take one of the seats that this pool shares with others."""
+        await seats.take()
+        self._seated.add(asyncio.current_task())
 
     def _stand(self) -> None:
         """Give the seat back, if the running worker has one."""
-        task = asyncio.current_task()
-        if self._seats is not None and task in self._seated:
+        if self._seats is not None and (task := asyncio.current_task()) in self._seated:
             self._seated.remove(task)
             self._seats.leave()
 
@@ -287,7 +286,8 @@ class Pool(abc.ABC):
             await event
         finally:
             self._rousing = False
-        await self._sit()
+        if self._seats is not None:
+            await self._sit(self._seats)
         return True
 
     def _idle(self, state: Any) -> None:
