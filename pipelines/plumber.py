@@ -283,8 +283,8 @@ class Plumber:
     def _check_growing(self) -> None:
         if self._assembly.hosted:
             raise PipelinesError(
-                "a graph whose nodes run elsewhere can't be changed: make another Plumber for the "
-                "new graph, or run this one without `engine`"
+                "a graph that runs on an engine of its own or has durable edges can't be changed: "
+                "make another Plumber for the new graph, or leave out `engine` and `durable`"
             )
 
     # Changing.
@@ -399,6 +399,9 @@ class Plumber:
             watchdog.stop()
         try:
             await self._letters.close(life.error)
+        except Exception as error:
+            life.error = life.error or error
+        try:
             finished = life.error is None and not self._drained
             await self._elsewhere(life, lambda: self._assembly.close(finished))
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -237,11 +238,12 @@ class HostedAssembly(Assembly):
         await self._transport.open()
 
     async def close(self, finished: bool) -> None:
-        try:
-            for keeper in self._keepers.values():
-                await keeper.close(finished)
-        finally:
-            await self._transport.close()
+        closing = [keeper.close(finished) for keeper in self._keepers.values()]
+        ended = await asyncio.gather(*closing, return_exceptions=True)
+        await self._transport.close()
+        for each in ended:
+            if isinstance(each, BaseException):
+                raise each
 
     # What it counts.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,8 @@ from pipelines.durable import DurableError
 from pipelines.engines.hosted import Batching
 from pipelines.engines.inprocess import InProcessEngine
 from pipelines.errors import GraphError
+from pipelines.replay.parts import part_behind
+from pipelines.spec import GraphSpec
 from pipelines.step import StreamStep
 
 pytestmark = pytest.mark.skipif(bool(redis_server.missing()), reason=redis_server.missing())
@@ -258,6 +261,49 @@ def test_a_node_that_takes_a_whole_stream_can_not_be_behind_a_durable_edge(serve
     document["graph"]["n1"] = ["n2"]
     with pytest.raises(GraphError, match="node 'n2' runs in the driver, item by item"):
         Plumber(document)
+
+
+class Unclosable:
+    """Takes dead letters, and can't be exited."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        raise OSError("no")
+
+    def __call__(self, letter: Any) -> None: ...
+
+
+def test_a_dead_letter_step_that_fails_at_the_end_leaves_no_edge_held(
+    server: str, redis: Any
+) -> None:
+    """The run fails, and the next one in this process goes on at once."""
+    document = line(server, 10, no_thirds, no_thirds)
+    document["defaults"] = {"on_error": "dead_letter"}
+    with pytest.raises(StepError, match="while closing"):
+        Plumber({**document, "dead_letter": {"func": Unclosable}}).run_sync()
+    assert redis.keys("*:lease") == []
+    assert Plumber({**document, "dead_letter": {"func": print}}).run_sync().ok
+    assert redis.keys() == []
+
+
+def test_a_running_graph_gains_no_durable_edge(server: str) -> None:
+    """It would hold nothing, as the nodes of that run do not know of it: it is refused."""
+
+    async def change() -> None:
+        document = line(server, 1, no_thirds, no_thirds)
+        plain = {**document, "graph": {"source": ["n0"], "n0": ["n1"], "n1": None}}
+        async with Plumber(plain) as plumber:
+            await plumber.apply(document)
+
+    with pytest.raises(GraphError, match="n0 -> n1 can't become durable while the graph runs"):
+        asyncio.run(change())
+
+
+def test_a_replay_leaves_the_log_of_a_durable_edge_alone(server: str) -> None:
+    """Letters are sent behind a node beside a live run, and are kept in their own file."""
+    spec = GraphSpec.from_dict(line(server, 1, no_thirds, no_thirds, no_thirds))
+    assert {edge.durable for edge in part_behind(spec, "n0", []).edges} == {None}
 
 
 _KILLED = """
