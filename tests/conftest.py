@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
@@ -19,6 +20,11 @@ settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in the background of a shell without job control. What a test starts would inherit that,
+    # and the test wait for ever for a program that it has interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _GRACE = 2.0  # seconds that what is being shut down may take to be gone
 _HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
