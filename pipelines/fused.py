@@ -31,7 +31,7 @@ from pipelines.stage import Stage
 __all__ = ["MOST", "Fused", "Piece", "Split", "send"]
 
 #: Items that fused nodes take at a time, at most.
-MOST = 256
+MOST = 512
 
 #: Nodes of a line that is cut in two when one of its neighbours waits.
 LONG = 8

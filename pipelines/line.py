@@ -9,6 +9,7 @@ from pipelines.fused import MOST, Fused, Split, send
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.serial import obstacle, ready
+from pipelines.shortcut import Shortcut
 from pipelines.spread import SpreadInlet
 from pipelines.stage import Stage
 
@@ -20,6 +21,7 @@ class Line(Fused):
 
     def __init__(self, nodes: Sequence[Processor], split: Split) -> None:
         super().__init__([nodes], split)
+        self._shortcut = None if self._may_wait else Shortcut.through(self._stages)
 
     async def _flow(self) -> bool:
         first, last = self._stages[0].node, self._stages[-1].node
@@ -74,7 +76,7 @@ class Line(Fused):
         return any(len(stage.node.outlet.edges) > 1 for stage in self._stages[:-1])
 
     async def _go_on_alone(self, node: Processor) -> bool:
-        self._stages = [Stage(node, True, self._watch)]
+        self._stages, self._shortcut = [Stage(node, True, self._watch)], None
         self._lines = [self._stages]
         self._at = self._stages[0]
         return True
@@ -84,8 +86,24 @@ class Line(Fused):
 
     async def _push(self, items: list[Any], now: float) -> bool:
         """Take items through the nodes; tell whether nothing waits."""
+        if self._shortcut is None or not self._shortcut.is_open(len(items)):
+            return await self._go_through(self._stages, items, now)
+        done, stop = self._shortcut.run(items, now)
+        self._at = self._stages[-1]
+        send(self._at)
+        if stop is None:
+            return True
+        inlet = self._stages[0].node.inlet
+        assert inlet is not None
+        inlet.give_back(items[done + 1 :])
+        stages = self._stages[stop.stage :]
+        stages[0].tell(stop.made, stop.error)
+        return await self._go_through(stages, [stop.item], clock())
+
+    async def _go_through(self, stages: Sequence[Stage], items: list[Any], now: float) -> bool:
+        """Take items from one stage to the next, like `_push`."""
         calm = True
-        for stage in self._stages:
+        for stage in stages:
             self._at = stage
             now = await stage.run(items, now)
             if stage.interrupted:

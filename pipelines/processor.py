@@ -98,6 +98,7 @@ class Processor:
         "shape",
         "skipped",
         "spec",
+        "star",
         "starved",
         "state",
         "step",
@@ -155,6 +156,7 @@ class Processor:
         self.concurrency = properties.concurrency or self._default_concurrency()
         self.executor: Caller | None = None
         self.call: Callable[[Any], Any] = _no_step
+        self.star: Callable[..., Any] | None = None
         self.state: State = "waiting"
         self.starved = 0.0
         self.blocked = 0.0
@@ -211,7 +213,8 @@ class Processor:
             StepError: the step's constructor or enter raised.
         """
         if self._owner is not None:
-            self.call, self.executor = self._owner.call, self._owner.executor
+            owner = self._owner
+            self.call, self.star, self.executor = owner.call, owner.star, owner.executor
             return
         try:
             await self._enter()
@@ -244,6 +247,7 @@ class Processor:
         if self.shape.is_class:
             self.instance = await enter_inline(self.step, self._to_exit())
         self.call = self.step.bind(self.instance)
+        self.star = self.step.star(self.instance)
 
     def _to_exit(self) -> contextlib.AsyncExitStack:
         """Return what `exit` exits; most steps have nothing, and a stack takes a kilobyte."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from itertools import islice, repeat
 from typing import Any
 
@@ -133,6 +133,10 @@ class SpreadStage(Stage):
 
     __slots__ = ()
 
+    def __init__(self, node: Processor, last: bool, trouble: Callable[[], None]) -> None:
+        super().__init__(node, last, trouble)
+        self.makes = True
+
     async def run(self, items: list[Any], began: float) -> float:
         self.items = self.outcomes = items
         if is_plain(items):
@@ -143,6 +147,9 @@ class SpreadStage(Stage):
             for value in items:
                 self.sort(value, value)
         return clock()
+
+    def count(self, items: int, seconds: float) -> None:
+        self.node.yielded += items
 
     def sort(self, item: Any, outcome: Any) -> None:
         kind = type(outcome)

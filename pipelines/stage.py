@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, starmap
 from typing import Any
 
 from pipelines.failure import SPECIAL, Again, is_plain
@@ -14,7 +14,7 @@ from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.step import Later, Route, discard
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "stopped_iterating"]
 
 #: An item with what came of it.
 Pair = tuple[Any, Any]
@@ -34,6 +34,7 @@ class Stage:
             the next item.
         calling: a call is under way; while the task is suspended, that call waits.
         interrupted: what is left of the stage is one call.
+        makes: the items are its results already: what the node is asked for is made elsewhere.
         results: what goes on, once the stage is over: plain values, and marks at the last node.
         waiting: items that wait to be called again, and those behind them.
     """
@@ -43,13 +44,15 @@ class Stage:
         "_before",
         "_began",
         "_finished",
-        "_makes",
+        "_made",
+        "_raised",
         "_trouble",
         "_watch",
         "calling",
         "interrupted",
         "items",
         "last",
+        "makes",
         "node",
         "outcomes",
         "results",
@@ -69,9 +72,11 @@ class Stage:
         self.interrupted = False
         self.last = last
         self._trouble = trouble
-        self._makes = isinstance(node, InputProcessor)
+        self.makes = isinstance(node, InputProcessor)
         self._awaits = node.shape.is_async
         self._watch: Watch | None = None
+        self._made: list[Any] = []
+        self._raised: BaseException | None = None
         self._before = self._finished = 0
         self._began = 0.0
         node.refresh = self._refresh
@@ -92,13 +97,15 @@ class Stage:
         node = self.node
         self.items = items
         self._before, self._finished, self._began = node.received, node.finished, began
-        if self._makes:
+        if self.makes:
             self.outcomes = items
         else:
-            self.outcomes = []
+            self.outcomes, self._made = self._made, []
+            error, self._raised = self._raised, None
             self.calling = True
-            # A sync step never waits, so it needs no coroutine around the loop.
-            error = await self._await_each() if self._awaits else self._map()
+            if error is None:
+                # A sync step never waits, so it needs no coroutine around the loop.
+                error = await self._await_each() if self._awaits else self._map()
             if error is not None:
                 await self._bear_all(error)
             self.calling = False
@@ -113,6 +120,22 @@ class Stage:
         now = clock()
         node.worked += now - began
         return now
+
+    def tell(self, made: Sequence[Any], raised: BaseException | None) -> None:
+        """Be told of calls for the first of the next items, which have been made elsewhere.
+
+        Args:
+            made: their outcomes.
+            raised: what the call for the one behind them has raised, if it has.
+        """
+        self._made, self._raised = list(made), raised
+
+    def count(self, items: int, seconds: float) -> None:
+        """Count items that were taken through elsewhere, all with plain results, and the time."""
+        node = self.node
+        node.received += items
+        node.finished += items
+        node.worked += seconds
 
     def pass_on(self) -> list[Any]:
         """Return `results`, and keep nothing of what the stage is through with.
@@ -146,15 +169,14 @@ class Stage:
 
     def _map(self) -> BaseException | None:
         """Call a plain function with each item that has no outcome yet, like `_await_each`."""
-        items, outcomes = self.items, self.outcomes
+        items, outcomes, node = self.items, self.outcomes, self.node
         try:
             left = islice(items, len(outcomes), None) if outcomes else items
-            outcomes.extend(map(self.node.call, left))
+            outcomes.extend(starmap(node.star, left) if node.star else map(node.call, left))
         except BaseException as error:
             return error
         if len(self.outcomes) < len(self.items):
-            # A StopIteration looks to `map` like the end of the items.
-            return RuntimeError("the step raised StopIteration")
+            return stopped_iterating()  # to `map` it looks like the end of the items
         return None
 
     async def _bear(self, item: Any, error: BaseException) -> Any:
@@ -246,3 +268,8 @@ class Stage:
         if self.calling and not self.interrupted:
             self.node.received = self._before + len(self.outcomes) + 1
             self.node.finished = self._finished + len(self.outcomes)
+
+
+def stopped_iterating() -> RuntimeError:
+    """Return what stands for a StopIteration, which no coroutine can raise."""
+    return RuntimeError("the step raised StopIteration")

@@ -236,6 +236,15 @@ class Step:
             return functools.partial(_call_spread, function, args)
         return functools.partial(function, **args) if args else function
 
+    def star(self, instance: Any = None) -> Callable[..., Any] | None:
+        """Return what takes a row as several arguments, where `bind` would only unpack it.
+
+        To unpack it in C takes half the time.
+        """
+        if not self.spread or self.seed is not None or (self.args and instance is None):
+            return None
+        return self.target if instance is None else instance
+
 
 def _call_spread(
     function: Callable[..., Any], args: Mapping[str, Any], row: tuple[Any, ...]

@@ -78,7 +78,7 @@ def test_a_line_is_taken_apart(source: str) -> None:
     report = ended(plumber[0].run())
     assert log == list(range(5000))
     assert new == list(range(5000 - len(new), 5000))
-    assert 3900 <= len(new) <= 4500  # 500 and the rest of a run of at most 256, and its slice
+    assert 3900 <= len(new) <= 4500  # 500 and the rest of a run of at most 400, and its slice
     assert report.nodes["new"].received == len(new)
 
 
