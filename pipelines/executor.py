@@ -21,7 +21,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from time import perf_counter as clock
 from types import TracebackType
@@ -398,6 +398,11 @@ def exc_info(error: BaseException | None) -> _Error:
     return (None, None, None) if error is None else (type(error), error, error.__traceback__)
 
 
+#: Held where multiprocessing asks the fork server how a process ended, as it does of all of them
+#: when one starts: of two threads that ask at the same time one would be told nothing, and say 255.
+_PROCESSES = threading.Lock()
+
+
 class _Worker:
     """One worker process, for its lane's thread; only `kill` and `retire` are for any thread."""
 
@@ -444,7 +449,7 @@ class _Worker:
             process = context.Process(  # type: ignore[attr-defined]
                 target=_serve, args=(far_end,), name=f"pipelines:{self._node}", daemon=True
             )
-            with _blocked_signals():
+            with _blocked_signals(), _PROCESSES:
                 process.start()
         self._process, self._pipe = process, pipe
         if self._doomed:  # killed before there was a process to kill
@@ -544,7 +549,9 @@ class _Worker:
         assert process is not None
         assert self._pipe is not None
         self._pipe.close()
-        process.join()
+        wait([process.sentinel])
+        with _PROCESSES:
+            process.join()
         code = process.exitcode or 0
         process.close()
         if code < 0:

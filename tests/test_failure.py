@@ -1423,6 +1423,16 @@ def test_a_worker_that_quits() -> None:
         really_ended(Plumber(graph("s > f", s=range(10), f=step)).run())
 
 
+def test_workers_that_quit_while_others_start() -> None:
+    """Each error tells how its own worker ended."""
+    letters: list[Any] = []
+    step = node(portable.quits_on_three, executor="process", concurrency=4, on_error="dead_letter")
+    document = graph("s > f", s=[3] * 60, f=step) | {"dead_letter": {"func": letters.append}}
+    really_ended(Plumber(document).run(), within=60)
+    assert len(letters) == 60
+    assert not [each["error"] for each in letters if "exit code 7" not in each["error"]]
+
+
 def test_a_worker_that_is_killed_once(tmp_path: Path) -> None:
     """Under retry another worker makes the calls again, and nothing is lost."""
     out: list[int] = []
