@@ -82,7 +82,8 @@ class Region(Fused):
         """Take a run of items through the nodes; tell whether there was nothing special."""
         for number, stage in enumerate(self._stages):
             self._at, self._next = stage, number
-            items = self._gather(number, limit)
+            inputs = self._inputs[number]
+            items = inputs[0].results if len(inputs) == 1 else self._gather(number, limit)
             if items is None:
                 self._flush()
                 return False
@@ -106,8 +107,6 @@ class Region(Fused):
         assert inlet is not None
         if isinstance(inlet, SourceInlet):
             return inlet.take(min(len(inlet.items), limit))
-        if len(inputs) == 1:
-            return inputs[0].results
         columns = [stage.results for stage in inputs]
         if not isinstance(inlet, JoinInlet):
             return list(chain.from_iterable(columns))
