@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import redis
 import redis_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,29 +21,6 @@ from pipelines.registry import steps
 from pipelines.steps.redis import Entry, RedisError, RedisUnreachableError, redis_read
 from pipelines.steps.redis.connecting import without_password
 from pipelines.steps.redis.entries import decoded, encoded
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Run a server for the tests of this module."""
-    if why := redis_server.missing():
-        pytest.skip(why)
-    with redis_server.served() as url:
-        yield url
-
-
-@pytest.fixture
-def client(server: str) -> Iterator[Any]:
-    """Give a client of an empty server."""
-    with redis.Redis.from_url(server, protocol=2, decode_responses=True) as client:
-        client.flushdb()
-        yield client
-
-
-@pytest.fixture
-def url(server: str, client: Any) -> str:
-    """Give the URL of an empty server."""
-    return server
 
 
 def write(url: str, items: Any, **args: Any) -> dict[str, Any]:

@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import redis
-import redis_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis_server import Line, line_to
@@ -23,29 +22,6 @@ from pipelines.durable import Batch, DurableError, LeaseHeldError, LeaseLostErro
 from pipelines.steps.redis import RedisError, RedisUnreachableError
 
 SHORT = 0.03  # seconds of a lease that runs out while a test waits for it
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Run a server for the tests of this module."""
-    if why := redis_server.missing():
-        pytest.skip(why)
-    with redis_server.served() as url:
-        yield url
-
-
-@pytest.fixture
-def client(server: str) -> Iterator[Any]:
-    """Give a client of an empty server."""
-    with redis.Redis.from_url(server, protocol=2, decode_responses=True) as client:
-        client.flushdb()
-        yield client
-
-
-@pytest.fixture
-def url(server: str, client: Any) -> str:
-    """Give the URL of an empty server."""
-    return server
 
 
 @asynccontextmanager
