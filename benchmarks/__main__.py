@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import chart, machine, peers, report, results
+from benchmarks import chart, machine, peers, report, results, work
 from benchmarks.model import Growth, Workload
 from benchmarks.rounds import Grown, Measured, Plan, measure, measure_growth
 from benchmarks.verdicts import judge_all
@@ -24,7 +25,12 @@ def main() -> int:
     began = time.monotonic()
     options = _options()
     chosen = _chosen(options.only, options.skip)
-    facts = machine.facts(options.python)
+    numbers = machine.spin(options.python)
+    os.environ[work.SPIN] = str(numbers)
+    facts = {
+        **machine.facts(options.python),
+        "30 µs of computing": f"the sum of {numbers:,} numbers",
+    }
     found = _measure_all(chosen, _plan(options))
     judged = judge_all(found)
     _print("", *(report.verdict_lines(judged) if judged else ()))

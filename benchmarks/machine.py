@@ -25,6 +25,16 @@ def facts(python: str) -> dict[str, str]:
     }
 
 
+def spin(python: str) -> int:
+    """Return how many numbers take 30 µs to sum up while nobody disturbs it; a multiple of four.
+
+    So the sum is even, and a step that adds what is left of it changes nothing.
+    """
+    code = "import timeit; print(min(timeit.repeat('sum(range(3000)) % 2', number=100, repeat=50)))"
+    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return int(3000 * 30e-6 / (float(done.stdout) / 100)) // 4 * 4
+
+
 def _python(python: str) -> str:
     code = "import platform as p; print(p.python_implementation(), p.python_version())"
     done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
