@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import chart, machine, peers, report, results, work
+from benchmarks import chart, machine, peers, report, results
 from benchmarks.model import Growth, Workload
 from benchmarks.rounds import Grown, Measured, Plan, measure, measure_growth
 from benchmarks.verdicts import judge_all
@@ -25,13 +24,10 @@ def main() -> int:
     began = time.monotonic()
     options = _options()
     chosen = _chosen(options.only, options.skip)
-    numbers = machine.spin(options.python)
-    os.environ[work.SPIN] = str(numbers)
-    facts = {
-        **machine.facts(options.python),
-        "30 µs of computing": f"the sum of {numbers:,} numbers",
-    }
-    found = _measure_all(chosen, _plan(options))
+    facts = machine.facts(options.python)
+    plan = _plan(options)
+    facts["30 µs of computing"] = f"the sum of {plan.numbers:,} numbers"
+    found = _measure_all(chosen, plan)
     judged = judge_all(found)
     _print("", *(report.verdict_lines(judged) if judged else ()))
     if options.write:
@@ -85,6 +81,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         options.rounds,
         options.scale,
         tuple(options.sides),
+        machine.spin(options.python),
     )
 
 

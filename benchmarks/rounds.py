@@ -6,12 +6,13 @@ import dataclasses
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.model import Growth, Side, Workload
+from benchmarks.work import SPIN
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +55,7 @@ class Plan:
         rounds: how many.
         scale: what part of the items a quick run takes.
         sides: how the names of the sides start that take part; all where it is empty.
+        numbers: how many of them are summed up by a step that computes for 30 µs.
     """
 
     python: str
@@ -61,6 +63,7 @@ class Plan:
     rounds: int = 7
     scale: float = 1.0
     sides: tuple[str, ...] = ()
+    numbers: int = 3_000
 
     def takes(self, side: Side) -> bool:
         """Tell whether a side takes part."""
@@ -109,7 +112,8 @@ def _measure_side(found: Measured, side: Side, plan: Plan) -> None:
 
 def _figures(workload: Workload, side: Side, plan: Plan) -> tuple[float | None, float | None]:
     items = plan.items(workload, side)
-    answer = run_child(plan.interpreter(side), job(workload, side, items))
+    told = job(workload, side, items)
+    answer = run_child(plan.interpreter(side), told, {SPIN: str(plan.numbers)})
     expected = workload.result(items)
     if answer["result"] != expected:
         raise Fault(f"wrong result: {answer['result']!r} instead of {expected!r}")
@@ -142,8 +146,15 @@ def job(workload: Workload, side: Side, items: int) -> dict[str, Any]:
     }
 
 
-def run_child(python: str, told: dict[str, Any]) -> dict[str, Any]:
+def run_child(
+    python: str, told: dict[str, Any], variables: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Run one measurement in a fresh process and return its answer.
+
+    Args:
+        python: the interpreter.
+        told: what `job` returns.
+        variables: more of its environment.
 
     Raises:
         Fault: it failed, or took too long.
@@ -152,7 +163,7 @@ def run_child(python: str, told: dict[str, Any]) -> dict[str, Any]:
         done = subprocess.run(
             [python, "-m", "benchmarks.child", json.dumps(told)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", **(variables or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

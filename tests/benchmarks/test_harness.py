@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import chart, peers, report, results, rounds, svg
+from benchmarks import chart, machine, peers, report, results, rounds, svg
 from benchmarks.model import OURS, Flat, Growth, Side, Unit, Workload
 from benchmarks.rounds import Fault, Grown, Measured, Plan
 from benchmarks.stats import faster
@@ -119,6 +119,19 @@ def test_a_wrong_result_counts_for_nothing() -> None:
     found = rounds.measure(workload(result=lambda items: 0), Plan(sys.executable, rounds=2))
     assert found.figures == {OURS: [None, None], "raw": [None, None]}
     assert "wrong result" in found.faults[OURS]
+
+
+def test_all_sides_compute_the_same() -> None:
+    """As many numbers as take so long here, whose sum changes no result."""
+    numbers = machine.spin(sys.executable)
+    assert numbers > 0
+    assert sum(range(numbers)) % 2 == 0
+    odd = Plan(sys.executable, rounds=1, numbers=3)
+    quick = {"warm": 0, "times": 1, "cores": 2, "items": 10, "sides": SIDES[1:2]}
+    found = rounds.measure(
+        workload(call="cpu_30us", result=lambda items: items * (items - 1) // 2, **quick), odd
+    )
+    assert found.faults["raw"] == "wrong result: 55 instead of 45"
 
 
 def test_a_side_that_fails_is_named_with_its_error() -> None:
