@@ -25,12 +25,12 @@ class Runs:
         self._sessions: dict[str, Session] = {}
         self._owners: dict[str, str] = {}  # of a run, by its id
         self._timers: dict[str, asyncio.TimerHandle] = {}  # of those that nobody owns
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], Session] = {}
 
     def __len__(self) -> int:
         """Return how many runs go on, those too that are being ended."""
-        live = sum(session.ended is None for session in self._sessions.values())
-        return live + len(self._closing)
+        sessions = (*self._sessions.values(), *self._closing.values())
+        return sum(session.ended is None for session in sessions)
 
     def check_room(self, owner: str) -> None:
         """See that `owner` may start another run.
@@ -120,5 +120,5 @@ class Runs:
         if timer := self._timers.pop(run, None):
             timer.cancel()
         task = asyncio.create_task(session.close(), name="pipelines: the end of a session")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = session
+        task.add_done_callback(self._closing.pop)

@@ -19,7 +19,12 @@ from running import until
 
 from pipelines.errors import ServerError
 from pipelines.server.app import Server
+from pipelines.server.judge import Judge
+from pipelines.server.limits import Limits
 from pipelines.server.offer import Offer
+from pipelines.server.outputs import SomeItems
+from pipelines.server.runs import Runs
+from pipelines.server.session import Session
 
 Join = Callable[..., Any]
 
@@ -404,6 +409,19 @@ async def test_there_are_no_more_runs_than_allowed(serve: Any, join: Join) -> No
         assert (await third.ask("run", graph))["ok"]
         await second.close()
         await third.close()
+
+
+async def test_a_run_that_has_ended_takes_no_room() -> None:
+    """Also while it is put away, as those of many clients may be at the same time."""
+    limits = Limits(runs=1)
+    runs = Runs(limits)
+    nodes = {"s": {"func": "count", "args": {"stop": 1}}, "o": {"func": "show"}}
+    verdict = Judge(Offer.allowing(), limits).judge({"nodes": nodes, "graph": {"s": ["o"]}})
+    runs.add("one", session := Session(verdict, SomeItems(), limits))
+    await until(lambda: session.ended is not None)
+    runs.release("one", grace=0)
+    runs.check_room("another")
+    await runs.close()
 
 
 async def test_there_are_no_more_clients_than_allowed(serve: Any, join: Join) -> None:
