@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cluster import graphs, runs
-from pipelines.engines import cluster
+from pipelines.engines.cluster.joining import Cluster, connect
 from pipelines.engines.ray import RayEngine
 
 __all__ = ["BATCHES", "KINDS", "LOCAL", "MAPPINGS", "REPLICAS", "Found", "Plan", "measure", "names"]
@@ -91,7 +91,7 @@ async def measure(plan: Plan, say: Callable[[str], None]) -> Found:
     found = Found()
     for number in range(plan.rounds):
         began = time.perf_counter()
-        own = await cluster.connect(scopes=_SCOPES)
+        own = await connect(scopes=_SCOPES)
         found.add("cluster", "start", figure=time.perf_counter() - began)
         folder = _folder(own)
         try:
@@ -192,6 +192,6 @@ def _descendants() -> int:
     return len(psutil.wait_procs(psutil.Process().children(recursive=True), timeout=3)[1])
 
 
-def _folder(own: cluster.Cluster) -> Path:
+def _folder(own: Cluster) -> Path:
     """Return the folder that a cluster of our own has made for itself."""
     return Path(own.ray._private.worker.global_worker.node.get_session_dir_path()).parent

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.cluster import graphs
 from pipelines import Plumber, RunReport
-from pipelines.engines.cluster import Cluster
+from pipelines.engines.cluster.joining import Cluster
 from pipelines.engines.ray import RayEngine
 from pipelines.step import StreamStep
 

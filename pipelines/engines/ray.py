@@ -19,7 +19,7 @@ from typing import Any
 from pipelines.build import Assembly, Builder
 from pipelines.check import Examination
 from pipelines.engines import travel
-from pipelines.engines.cluster import Cluster, connect, import_ray
+from pipelines.engines.cluster.joining import Cluster, connect, import_ray
 from pipelines.engines.cluster.upload import pack
 from pipelines.engines.hosted import Batching, HostedAssembly
 from pipelines.engines.passage import HostGraph
@@ -91,7 +91,7 @@ class _Ray:
     """Starts hosts as actors.
 
     Args:
-        join: what `cluster.connect` takes.
+        join: what `joining.connect` takes.
         start_timeout: see `RayEngine`.
     """
 

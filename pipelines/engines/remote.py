@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.engines import travel
 from pipelines.engines.actor import Answer, HostActor, Layout, Luggage, version
-from pipelines.engines.cluster import NAMESPACE, resource
+from pipelines.engines.cluster.joining import NAMESPACE, resource
 from pipelines.engines.intake import Parcel
 from pipelines.engines.passage import HostGraph, Outcome
 from pipelines.engines.plan import HostPlan

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pipelines import Plumber
-from pipelines.engines.cluster import Cluster, connect
+from pipelines.engines.cluster.joining import Cluster, connect
 from pipelines.engines.ray import RayEngine
 
 __all__ = ["cluster", "counters", "kill", "on_ray", "pid_of"]

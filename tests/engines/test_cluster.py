@@ -26,7 +26,7 @@ slow = pytest.mark.slow
 #: A cluster of our own is used, closed, and nothing of it is left.
 OWN = """
 import asyncio, os, pathlib, psutil, signal, sys, threading
-from pipelines.engines.cluster import connect, resource
+from pipelines.engines.cluster.joining import connect, resource
 from pipelines.errors import PipelinesError
 
 def state():
@@ -93,11 +93,20 @@ def test_a_cluster_of_our_own_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / ".ray").exists()
 
 
+@pytest.mark.parametrize("program", ["survey", "node"])
+def test_a_program_is_loaded_once(program: str) -> None:
+    """Its package has not loaded it before, of which Python would warn."""
+    module = f"pipelines.engines.cluster.{program}"
+    check = f"import sys, {module.rpartition('.')[0]}; sys.exit({module!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
 @slow
 def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     """A run that is interrupted while its cluster starts, or later, takes all of it along."""
     text = (
-        "import asyncio\nfrom pipelines.engines.cluster import connect\nasync def main():\n"
+        "import asyncio\nfrom pipelines.engines.cluster.joining import connect\n"
+        "async def main():\n"
         "    print('starting', flush=True)\n    await connect(cpus=1)\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())"
@@ -132,7 +141,7 @@ def test_a_cluster_tells_who_serves_what(cluster: ClusterOfNodes) -> None:
 
 JOIN = """
 import asyncio, sys
-from pipelines.engines.cluster import connect, resource
+from pipelines.engines.cluster.joining import connect, resource
 from pipelines.engines.cluster.survey import survey
 from pipelines.engines.cluster.tokens import found
 

@@ -42,7 +42,7 @@ from engines.ray_steps import (
 )
 
 from pipelines import GraphError, Plumber, StepError
-from pipelines.engines.cluster import Cluster
+from pipelines.engines.cluster.joining import Cluster
 from pipelines.errors import ExecutorError, HostError
 
 __all__ = ["cluster"]

@@ -5,8 +5,6 @@ joining     Ray in this process                      survey     what there is, s
 workers     nodes of a cluster, as processes         node       what such a process runs
 jobs        graphs that run there by themselves      upload     what is sent with them
 loopback    keeping Ray on this machine's address    state      keeping Ray quiet, and ours ours
+
+Nothing is imported here: `survey` and `node` also run as programs, and would be loaded twice.
 """
-
-from pipelines.engines.cluster.joining import NAMESPACE, Cluster, connect, import_ray, resource
-
-__all__ = ["NAMESPACE", "Cluster", "connect", "import_ray", "resource"]
