@@ -239,8 +239,10 @@ class HostedAssembly(Assembly):
 
     async def close(self, finished: bool) -> None:
         closing = [keeper.close(finished) for keeper in self._keepers.values()]
-        ended = await asyncio.gather(*closing, return_exceptions=True)
-        await self._transport.close()
+        try:
+            ended = await asyncio.gather(*closing, return_exceptions=True)
+        finally:
+            await self._transport.close()
         for each in ended:
             if isinstance(each, BaseException):
                 raise each
