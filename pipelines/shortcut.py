@@ -206,11 +206,11 @@ def _stop(error: BaseException, values: dict[str, Any], names: Sequence[str]) ->
     trace = error.__traceback__
     assert trace is not None
     stage, line = divmod(trace.tb_lineno - _FIRST, _LINES)
-    between = line or not 0 <= stage < len(names) - 1
-    if between and not isinstance(error, Exception):
-        raise error  # a KeyboardInterrupt where no call is under way
+    inside = 0 <= stage < len(names) - 1
+    if not inside or (line and not isinstance(error, Exception)):
+        raise error  # a KeyboardInterrupt, or want of memory, where no call is under way
     item = values[names[stage]]
-    if between:
+    if line:
         return Stop(stage, item, [values[names[stage + 1]]])  # a proxy could not tell its class
     if isinstance(error, StopIteration):
         error = stopped_iterating()

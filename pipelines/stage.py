@@ -34,7 +34,7 @@ class Stage:
             the next item.
         calling: a call is under way; while the task is suspended, that call waits.
         interrupted: what is left of the stage is one call.
-        makes: the items are its results already: what the node is asked for is made elsewhere.
+        makes: the items are its results already, as those of a source are.
         results: what goes on, once the stage is over: plain values, and marks at the last node.
         waiting: items that wait to be called again, and those behind them.
     """
