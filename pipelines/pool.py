@@ -453,8 +453,10 @@ class Offload(Pool):
         self._most = 1 if single else 1000
 
     async def work(self, lane: int) -> None:
-        inlet = self.inlet
+        node, inlet = self.node, self.inlet
+        assert node.executor is not None
         pace = Pace(target=0.01, most=self._most)
+        await node.executor.ready(lane)  # before it has items that those behind would wait for
         while True:
             while clock() > self.schedule.deadline:
                 await self.schedule.breath()

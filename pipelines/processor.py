@@ -14,14 +14,7 @@ from typing import Any
 
 from pipelines.edge import GAP, Edge, Gap, Outlet
 from pipelines.errors import StepError, describe, shorten
-from pipelines.executor import (
-    Caller,
-    Executor,
-    ProcessExecutor,
-    ThreadExecutor,
-    exc_info,
-    processors,
-)
+from pipelines.executor import Caller, Executor, ThreadExecutor, exc_info, processors
 from pipelines.failure import Again, Buried, Tolerance, again, misused
 from pipelines.inlet import Inlet, JoinInlet
 from pipelines.metrics import NodeCounts, State
@@ -239,7 +232,7 @@ class Processor:
     async def _enter(self) -> None:
         kind = self.properties.executor
         if kind != "inline" and self.inlet is not None and not self.shape.streams:
-            runs = ThreadExecutor if kind == "thread" else ProcessExecutor
+            runs = ThreadExecutor if kind == "thread" else _process_executor()
             self.executor = executor = runs(self.name, self.step, self.concurrency)
             self._to_exit().push_async_exit(_Closing(executor))
             await executor.open()
@@ -544,6 +537,12 @@ class Processor:
             errors=self.tolerated + self.retried,
             last_error=self.last_error,
         )
+
+
+def _process_executor() -> type[Executor]:
+    from pipelines.processes import ProcessExecutor  # late: multiprocessing takes 10 ms to import
+
+    return ProcessExecutor
 
 
 class _Closing:

@@ -17,8 +17,9 @@ from collections.abc import (
 from typing import Any
 
 from pipelines.channel import Channel
-from pipelines.executor import Executor, Lane
+from pipelines.executor import Executor
 from pipelines.inputprocessor import InputProcessor
+from pipelines.lane import Lane
 from pipelines.pace import Throttle
 
 __all__ = ["drive", "drive_seed"]

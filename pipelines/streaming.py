@@ -12,8 +12,9 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from pipelines.errors import StepError
-from pipelines.executor import Executor, Lane
+from pipelines.executor import Executor
 from pipelines.expansion import Expansion, Values
+from pipelines.lane import Lane
 from pipelines.pace import Pace
 from pipelines.processor import Processor
 from pipelines.schedule import clock

@@ -146,6 +146,25 @@ def bomb_on_three(value: Any) -> Any:
     return Bomb() if value == 3 else value
 
 
+class Mine:
+    """Pickles, but can't be unpickled in the program, for want of a file as it were."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tread, ()
+
+
+def tread() -> Any:
+    """Fail in the program."""
+    if multiprocessing.parent_process() is None:
+        raise FileNotFoundError("no such file")
+    return Mine()
+
+
+def mine_on_three(value: Any) -> Any:
+    """Return for one value what the program can't unpickle."""
+    return Mine() if value == 3 else value
+
+
 class Awkward(Exception):
     """Pickles, but can't be unpickled: its constructor takes more than its message."""
 
@@ -202,6 +221,29 @@ class NotReady:
         raise StopIteration("no more")
 
     def __call__(self, value: Any) -> Any:
+        return value
+
+
+class LateSecond:
+    """A class whose second instance is not ready before a file says so.
+
+    Args:
+        folder: an empty one, for the marks of who came.
+        fails: the second one is never ready, but raises.
+    """
+
+    def __init__(self, folder: str, fails: bool = False) -> None:
+        try:
+            (Path(folder) / "first").touch(exist_ok=False)
+        except FileExistsError:
+            (Path(folder) / "second").touch()
+            if fails:
+                raise RuntimeError("only one of us") from None
+            while not (Path(folder) / "go").exists():
+                time.sleep(0.01)
+
+    def __call__(self, value: Any) -> Any:
+        """Return the value."""
         return value
 
 

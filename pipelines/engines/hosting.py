@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipelines.engines.passage import HostGraph, Outcome, Passage
@@ -168,11 +168,22 @@ class _Lanes:
         self._caller = caller
         self._free = list(range(size))
 
+    async def ready(self, lane: int) -> None:
+        """Make a free lane ready for calls."""
+        with self._lane() as free:
+            await self._caller.ready(free)
+
     async def run(self, lane: int, chunk: list[Any], timeout: float | None = None) -> Outcomes:
-        """Return the outcomes of a chunk, called in a free lane: whoever calls has a seat."""
+        """Return the outcomes of a chunk, called in a free lane."""
+        with self._lane() as free:
+            return await self._caller.run(free, chunk, timeout)
+
+    @contextlib.contextmanager
+    def _lane(self) -> Iterator[int]:
+        """Take a free lane: there is one for whoever has a seat."""
         free = self._free.pop()
         try:
-            return await self._caller.run(free, chunk, timeout)
+            yield free
         finally:
             self._free.append(free)
 

@@ -20,8 +20,8 @@ from pipelines.errors import (
     describe,
     shorten,
 )
-from pipelines.executor import portable_error
 from pipelines.letters import plain
+from pipelines.worker import portable_error
 
 __all__ = ["check", "dump", "dump_host", "dump_outcome", "load", "load_host", "pack", "portable"]
 

@@ -8,7 +8,8 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pipelines.executor import Executor, Lane
+from pipelines.executor import Executor
+from pipelines.lane import Lane
 
 __all__ = ["POLL", "QueueItems"]
 

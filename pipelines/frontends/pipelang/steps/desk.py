@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
-from pipelines.executor import Executor, Lane
+from pipelines.executor import Executor
+from pipelines.lane import Lane
 
 __all__ = ["WORKERS", "Desk", "Rank"]
 

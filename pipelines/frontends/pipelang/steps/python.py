@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.executor import Failure, ProcessExecutor, processors
+from pipelines.executor import Failure, processors
 from pipelines.frontends.pipelang.functions import find_function
 from pipelines.frontends.pipelang.steps.step import KINDS, PipeStep, within
+from pipelines.processes import ProcessExecutor
 from pipelines.step import Shape, Step, shape_of
 
 __all__ = ["Python"]
