@@ -106,6 +106,10 @@ class Inlet:
         """Return how many entries can be popped from `items`, at least up to `limit`."""
         return len(self.items)
 
+    def backlog(self) -> int:
+        """Return how many entries there are to take, those in the edges too."""
+        return len(self.items)
+
     def dry(self) -> bool:
         """Tell whether there is nothing but more to come, where that takes no looking around."""
         return type(self) is Inlet and not self.items and not self.edges[0].closed
@@ -256,6 +260,9 @@ class MergeInlet(Inlet):
             self._gather(limit)
         return len(self.items)
 
+    def backlog(self) -> int:
+        return len(self.items) + sum([len(edge.items) for edge in self.edges])
+
     def _gather(self, limit: int) -> None:
         """Take an equal share from each edge that has something, another one first each time."""
         count = len(self.edges)
@@ -347,18 +354,18 @@ class JoinInlet(Inlet):
         return False
 
     def ready(self, limit: int) -> int:
-        if not self.items:
-            edges = self.edges
-            if self._on_missing == "none":
-                count = self._count_filled()
-            else:
-                count = min([len(edge.items) for edge in edges])
-            if count:
-                self._pair(min(count, limit))
+        if not self.items and (count := self._count_rows()):
+            self._pair(min(count, limit))
         return len(self.items)
 
-    def _count_filled(self) -> int:
-        """Count the rows there are when an ended stream goes on as gaps."""
+    def backlog(self) -> int:
+        return len(self.items) + self._count_rows()
+
+    def _count_rows(self) -> int:
+        """Count the rows that the edges hold."""
+        if self._on_missing != "none":
+            return min([len(edge.items) for edge in self.edges])
+        # An ended stream goes on as gaps.
         live = [len(edge.items) for edge in self.edges if edge.items or not edge.closed]
         return min(live, default=0)
 

@@ -11,11 +11,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import portable
 import pytest
 from counting import Flight, cost
 from running import graph, node, really_run, run, same
 
 from pipelines import Later
+from pipelines.processes import ProcessExecutor
 
 
 async def _quick(value: Any) -> Any:
@@ -228,3 +230,23 @@ def test_worker_processes_keep_to_the_bound() -> None:
     assert len(seen) == 200
     assert 1 <= len(set(seen)) <= 2
     assert os.getpid() not in seen
+
+
+@pytest.mark.parametrize("how", ["edge", "join", "merge"])
+def test_worker_processes_get_many_items_a_call(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks grow while the calls are short, whatever the items come from."""
+    calls = 0
+    exchange = ProcessExecutor.run
+
+    async def counted(self: ProcessExecutor, *args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await exchange(self, *args)
+
+    monkeypatch.setattr(ProcessExecutor, "run", counted)
+    step = node(portable.add, executor="process", concurrency=2, aggregate_inputs=how == "join")
+    sources = {name: range(4000) for name in ("a" if how == "edge" else "ab")}
+    document = graph("; ".join(f"{name} > f" for name in sources) + "; f > o", f=step, o=same)
+    document["nodes"] |= {name: {"func": values} for name, values in sources.items()}
+    report = really_run(document)
+    assert calls < report.nodes["f"].received / 20
