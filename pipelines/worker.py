@@ -20,6 +20,9 @@ __all__ = ["SIGNALS", "portable_error", "serve"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+#: Outcomes that may bring an error.
+_SPECIAL = frozenset({Failure, Yielded})
+
 
 def serve(end: socket.socket) -> None:
     """Be a worker: enter the step, answer chunks, exit when told to or when the program is gone.
@@ -87,7 +90,8 @@ def _load_request(payload: bytes) -> tuple[str, Any]:
 
 
 def _dump_outcomes(outcomes: list[Any], seconds: float) -> bytes:
-    outcomes = [_portable(each) if _has_failed(each) else each for each in outcomes]
+    if not _SPECIAL.isdisjoint(map(type, outcomes)):
+        outcomes = [_portable(each) if _has_failed(each) else each for each in outcomes]
     try:
         return pickle.dumps((outcomes, seconds), protocol=pickle.HIGHEST_PROTOCOL)
     except Exception:
@@ -95,7 +99,7 @@ def _dump_outcomes(outcomes: list[Any], seconds: float) -> bytes:
 
 
 def _has_failed(outcome: Any) -> bool:
-    return type(outcome) in (Failure, Yielded) and outcome.error is not None
+    return type(outcome) in _SPECIAL and outcome.error is not None
 
 
 def _pickled(value: object) -> object:
