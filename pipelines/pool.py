@@ -336,6 +336,8 @@ class Pool(abc.ABC):
         self.node.yielded += len(outcomes)
         self.outlet.extend(outcomes)
         self._emit_held()
+        if self.outlet.hungry:  # whoever was fed may have taken it all by now, and want more
+            self.outlet.feed()
 
     def _emit(self, item: Any, outcome: Any) -> None:
         node = self.node

@@ -98,6 +98,8 @@ class _Worker:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._end: socket.socket | None = None
         self._client: Client | None = None
+        #: Whether there is a process to bury, or one is being started.
+        self._started = False
         #: Whether the process has entered the step and is asked nothing.
         self._idle = False
         self._doomed = False
@@ -115,12 +117,13 @@ class _Worker:
         """
         if self._idle:
             return
-        if self._process is not None:
+        if self._started:
             self.kill()
             await self._bury()
+        self._started = True
         await self._lane.submit(self._start)
-        if self._end is not None:
-            await self._enter_step(self._end)
+        if self._end is not None and self._process is not None:
+            await self._enter_step(self._end, self._process)
 
     def _start(self) -> None:
         """Start the process; runs in the lane's thread."""
@@ -144,9 +147,12 @@ class _Worker:
         if self._doomed:  # killed before there was a process to kill
             self.kill()
 
-    async def _enter_step(self, end: socket.socket) -> None:
+    async def _enter_step(
+        self, end: socket.socket, process: multiprocessing.process.BaseProcess
+    ) -> None:
         try:
             self._client = await Client.over(end)
+            self._mind(process.sentinel, self._client)
             failure = pickle.loads(await self._client.ask(_dump_step(self._node, self._step)))
         except EOFError as error:
             raise ExecutorError(
@@ -162,13 +168,25 @@ class _Worker:
             raise failure.error
         self._idle = True
 
+    def _mind(self, sentinel: int, client: Client) -> None:
+        """Have the client know of the end of the process, also where a fork of it lives on.
+
+        A fork holds the other end of the line, and there are none where no sentinel can be read.
+        """
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):
+            loop.add_reader(sentinel, _gone, loop, sentinel, client)
+
     async def exchange(self, chunk: list[Any]) -> Outcomes:
         """Send a chunk and return the outcomes; a worker that died is an outcome, and replaced."""
         try:
             payload = pickle.dumps(("call", chunk), protocol=pickle.HIGHEST_PROTOCOL)
         except Exception as error:
-            return await self._exchange_singly(chunk, error)
-        await self.start()
+            return await self._exchange_singly(chunk, describe(error))
+        try:
+            await self.start()
+        except Exception as error:
+            return [Failure(error)] * len(chunk), 0.0
         if not self._idle:
             fault = f"the worker process of node {self._node!r} was ended with the run"
             return [Failure(ExecutorError(fault))] * len(chunk), 0.0
@@ -180,12 +198,16 @@ class _Worker:
             fault = f"the worker process of node {self._node!r} {await self._bury()} with {held}"
             return [Failure(ExecutorError(fault))] * len(chunk), 0.0
         self._idle = True
-        if isinstance(answer, Failure):
-            return await self._exchange_singly(chunk, answer.error)
+        if isinstance(answer, str):
+            return await self._exchange_singly(chunk, answer)
         return answer
 
-    async def _ask(self, payload: bytes) -> Outcomes | Failure:
-        """Return what the worker answers; where that can't be read, what can be of it."""
+    async def _ask(self, payload: bytes) -> Outcomes | str:
+        """Return what the worker answers; where that can't be read, what can be of it.
+
+        Returns:
+            The outcomes, or what is wrong where the worker can't read the chunk.
+        """
         assert self._client is not None
         answer = await self._client.ask(payload)
         try:
@@ -195,11 +217,11 @@ class _Worker:
             outcomes, seconds = pickle.loads(answer)
             return [_load_outcome(each) for each in outcomes], seconds
 
-    async def _exchange_singly(self, chunk: list[Any], error: BaseException) -> Outcomes:
+    async def _exchange_singly(self, chunk: list[Any], wrong: str) -> Outcomes:
         """Find the items of a chunk that can't travel: the others are called all the same."""
         if len(chunk) == 1:
             what = f"node {self._node!r}: item {shorten(chunk[0])}"
-            fault = ExecutorError(f"{what} can't travel to a worker process: {describe(error)}")
+            fault = ExecutorError(f"{what} can't travel to a worker process: {wrong}")
             return [Failure(fault)], 0.0
         answers = [await self.exchange([item]) for item in chunk]
         return [outcomes[0] for outcomes, _ in answers], sum(seconds for _, seconds in answers)
@@ -242,12 +264,15 @@ class _Worker:
         self._idle = False
         client, self._client = self._client, None
         if client is not None:
+            assert self._process is not None
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().remove_reader(self._process.sentinel)
             await client.close()
         ended: str = await self._lane.submit(self._wait)
         if self._end is not None:
             self._end.close()
         self._end = None
-        self._doomed = False
+        self._started = self._doomed = False
         return ended
 
     def _wait(self) -> str:
@@ -284,6 +309,12 @@ def _blocked_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _gone(loop: asyncio.AbstractEventLoop, sentinel: int, client: Client) -> None:
+    """Be told that a process has ended."""
+    loop.remove_reader(sentinel)
+    client.finish()
 
 
 def _load_outcome(pickled: bytes) -> Any:

@@ -28,7 +28,8 @@ class Client(asyncio.BufferedProtocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
         self._buffer = bytearray(self.ROOM)
         self._filled = 0
         self._answer: asyncio.Future[bytes] | None = None  # that is waited for
@@ -37,7 +38,8 @@ class Client(asyncio.BufferedProtocol):
     @classmethod
     async def over(cls, end: socket.socket) -> Client:
         """Return the client over one of a pair of stream sockets, which it takes over."""
-        _, client = await asyncio.get_running_loop().create_connection(cls, sock=end)
+        loop = asyncio.get_running_loop()
+        _, client = await loop.create_connection(lambda: cls(end), sock=end)
         return client
 
     async def ask(self, message: bytes) -> bytes:
@@ -48,11 +50,26 @@ class Client(asyncio.BufferedProtocol):
         Raises:
             EOFError: the other end is closed.
         """
-        if self._lost.done():
+        if self._transport.is_closing():
             raise EOFError
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.writelines((_LENGTH.pack(len(message)), message))
         return await self._answer
+
+    def finish(self) -> None:
+        """Take what has been sent, and be lost then: nothing more is, whoever holds the other end.
+
+        A fork of the process that answered may do so.
+        """
+        try:
+            more = self._end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            self._transport.abort()
+        except OSError:
+            return  # it is closed
+        else:
+            if more:  # or it is closed, and the transport says so itself
+                asyncio.get_running_loop().call_soon(self.finish)
 
     async def close(self) -> None:
         """Close this end at once, and wait until it is."""

@@ -82,11 +82,11 @@ def _answer_all(server: Server, call: Callable[[Any], Any], yields: bool) -> Bas
 
 
 def _load_request(payload: bytes) -> tuple[str, Any]:
-    """Return what is asked for; ``bad`` and a failure where it can't be read here."""
+    """Return what is asked for; ``bad``, and what is wrong, where it can't be read here."""
     try:
         return pickle.loads(payload)  # type: ignore[no-any-return]
     except Exception as error:
-        return "bad", _portable(Failure(error))
+        return "bad", describe(error)
 
 
 def _dump_outcomes(outcomes: list[Any], seconds: float) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,37 @@ def yields_then_fails(value: Any) -> Iterator[Any]:
 def fails_then_yields(value: Any) -> Iterator[Any]:
     """Yield a value, but fail on one of them before."""
     yield fails_on_three(value)
+
+
+def first_is_slow(value: Any) -> Any:
+    """Take longer for one value."""
+    if value == 0:
+        time.sleep(0.3)
+    return value
+
+
+def lingers_on_one(value: Any, folder: str) -> Any:
+    """Have the process end at one value, but not before a file says so; say which one it is."""
+    if value == 1:
+        (Path(folder) / "pid").write_text(str(os.getpid()))
+        threading.Thread(target=_wait_for, args=(Path(folder) / "over",)).start()
+        raise SystemExit(7)
+    return value
+
+
+def _wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.01)
+
+
+def leaves_a_fork_on_three(value: Any, folder: str) -> Any:
+    """Die at one value, and leave a copy of the process behind until a file says so."""
+    if value == 3:
+        if os.fork() == 0:
+            _wait_for(Path(folder) / "over")
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
 
 
 def naps(value: Any) -> Any:
@@ -127,6 +159,41 @@ def spring() -> Any:
     if multiprocessing.parent_process() is not None:
         raise ValueError("sprung")
     return Trap()
+
+
+class WorkerOnly(Exception):
+    """Can be unpickled in a worker process alone."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tread, ()
+
+
+class Riddle:
+    """Pickles, but can't be unpickled in a worker, nor can what that raises be in the program."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return puzzle, ()
+
+
+def puzzle() -> Any:
+    """Fail in a worker process, with an error that can't leave it."""
+    if multiprocessing.parent_process() is not None:
+        raise WorkerOnly("no idea")
+    return Riddle()
+
+
+class Killer:
+    """Pickles, and ends the worker process where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return strike, ()
+
+
+def strike() -> Any:
+    """End the worker process."""
+    if multiprocessing.parent_process() is not None:
+        os._exit(9)
+    return Killer()
 
 
 class Bomb:
@@ -239,8 +306,7 @@ class LateSecond:
             (Path(folder) / "second").touch()
             if fails:
                 raise RuntimeError("only one of us") from None
-            while not (Path(folder) / "go").exists():
-                time.sleep(0.01)
+            _wait_for(Path(folder) / "go")
 
     def __call__(self, value: Any) -> Any:
         """Return the value."""

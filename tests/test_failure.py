@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import portable
+import psutil
 import pytest
 from running import ended, graph, later, node, really_ended, run, same, turns, until
 
@@ -1575,6 +1576,90 @@ def test_a_second_worker_that_cant_start(tmp_path: Path) -> None:
         really_ended(Plumber(graph("s > f; f > o", s=itertools.count(), f=step, o=same)).run())
 
 
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_results_that_waited_for_a_slow_one(executor: str) -> None:
+    """They are told of, as those that did not: the source waits for the second batch."""
+    batches: list[Any] = []
+    both = asyncio.Event()
+
+    async def source() -> AsyncIterator[int]:
+        for value in range(4):
+            yield value
+        await both.wait()
+        yield 4
+
+    def gather(batch: list[int]) -> None:
+        batches.append(batch)
+        if len(batches) == 2:
+            both.set()
+
+    step = node(portable.first_is_slow, executor=executor, concurrency=2)
+    document = graph("s > f; f > b", s=source, f=step, b=node(gather, batch={"size": 2}))
+    really_ended(Plumber(document).run())
+    assert batches == [[0, 1], [2, 3], [4]]
+
+
+def test_a_timeout_while_a_dead_worker_is_buried(tmp_path: Path) -> None:
+    """The next worker is not taken for it: of three items one fails."""
+    letters: list[Any] = []
+
+    def is_gone() -> bool:
+        return not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+    async def source() -> AsyncIterator[int]:
+        yield 0
+        yield 1
+        await until(lambda: letters)
+        (tmp_path / "over").touch()
+        await until(is_gone)
+        yield 2
+
+    step = node(
+        portable.lingers_on_one,
+        {"folder": str(tmp_path)},
+        executor="process",
+        concurrency=1,
+        timeout="200ms",
+        on_error="dead_letter",
+    )
+    document = graph("s > f; f > o", s=source, f=step, o=same)
+    really_ended(Plumber(document | {"dead_letter": {"func": letters.append}}).run())
+    assert [each["item"] for each in letters] == [1]
+
+
+def test_a_worker_that_leaves_a_fork_behind(tmp_path: Path) -> None:
+    """Its death is noticed though the fork holds its end of the line."""
+    args = {"folder": str(tmp_path)}
+    step = node(portable.leaves_a_fork_on_three, args, executor="process", concurrency=1)
+    try:
+        with pytest.raises(StepError, match="was killed by SIGKILL"):
+            really_ended(Plumber(graph("s > f", s=range(9), f=step)).run())
+    finally:
+        (tmp_path / "over").touch()
+
+
+def test_an_item_whose_fault_cant_travel_either() -> None:
+    """It fails, and no other item's result comes out in its place."""
+    out: list[Any] = []
+    riddle = portable.Riddle()
+    step = node(portable.same, executor="process", concurrency=1, on_error="skip")
+    items = node(["a", "b", riddle, "c"])
+    report = really_ended(Plumber(graph("s > f; f > o", s=items, f=step, o=out.append)).run())
+    assert out == ["a", "b", "c"]
+    assert "WorkerOnly: no idea" in report.nodes["f"].last_error
+
+
+def test_a_worker_that_cant_be_replaced(tmp_path: Path) -> None:
+    """What it can't be called with fails, item by item, and the run goes on."""
+    out: list[Any] = []
+    args = {"folder": str(tmp_path), "fails": True}
+    step = node(portable.LateSecond, args, executor="process", concurrency=1, on_error="skip")
+    items = node([*range(40), portable.Trap(), portable.Killer(), *range(40)])
+    report = really_ended(Plumber(graph("s > f; f > o", s=items, f=step, o=out.append)).run())
+    assert report.nodes["f"].skipped == 82 - len(out)
+    assert "only one of us" in report.nodes["f"].last_error
+
+
 def test_a_call_that_is_given_up() -> None:
     """Its worker is killed before its lane is used again, by another one."""
 
@@ -1588,6 +1673,29 @@ def test_a_call_that_is_given_up() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await call
             assert (await executor.run(0, [4, 5]))[0] == [4, 5]
+        finally:
+            await executor.close()
+
+    really_ended(main())
+
+
+def test_a_start_that_is_given_up() -> None:
+    """Its process, which comes all the same, is killed before another one is started."""
+    gate = threading.Event()
+
+    async def main() -> None:
+        executor = ProcessExecutor("f", Step(portable.same, {}, Shape()), 2)
+        await executor.open()
+        try:
+            held = executor.lanes[1].submit(gate.wait)
+            starting = asyncio.ensure_future(executor.run(1, [4]))
+            await turns(2)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            gate.set()
+            assert (await executor.run(1, [4, 5]))[0] == [4, 5]
+            await held
         finally:
             await executor.close()
 

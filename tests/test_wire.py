@@ -99,6 +99,44 @@ def test_an_end_that_goes_in_the_middle(said: bytes) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_an_end_that_has_gone(turns: int) -> None:
+    """Whoever asks is told, however much the event loop knows of it."""
+
+    async def main() -> None:
+        end, other = socket.socketpair()
+        client = await Client.over(end)
+        other.close()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        with pytest.raises(EOFError):
+            await client.ask(b"?")
+        await client.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("size", [10, 2 * ROOM])
+def test_an_end_that_somebody_else_holds_too(size: int) -> None:
+    """What was sent arrives, and then the line is known to be lost."""
+
+    async def main() -> None:
+        end, other = socket.socketpair()
+        client = await Client.over(end)
+        with other.dup(), other:
+            asked = asyncio.ensure_future(client.ask(b"?"))
+            await asyncio.sleep(0)
+            other.sendall(struct.pack("!Q", size) + bytes(size))
+            client.finish()
+            assert await asked == bytes(size)
+            with pytest.raises(EOFError):
+                await client.ask(b"?")
+        await client.close()
+        client.finish()
+
+    asyncio.run(main())
+
+
 def test_a_server_whose_client_goes() -> None:
     """It is told, between messages and within one."""
     for said in (b"", b"\0", struct.pack("!Q", 9) + b"half"):
