@@ -88,15 +88,22 @@ class Fault(Exception):
 
 def measure(workload: Workload, plan: Plan) -> Measured:
     """Measure the sides of a workload, interleaved; one that fails is left out from then on."""
-    sides = [side for side in workload.sides if plan.takes(side)]
-    found = Measured(workload)
-    for side in sides:
-        found.figures[side.name], found.megabytes[side.name] = [], []
+    found = _unmeasured(workload, plan)
     for number in range(plan.rounds):
-        first = number % max(1, len(sides))  # nobody always comes behind the same one
-        for side in (*sides[first:], *sides[:first]):
-            _measure_side(found, side, plan)
+        _measure_round(found, plan, number)
     return found
+
+
+def _unmeasured(workload: Workload, plan: Plan) -> Measured:
+    names = [side.name for side in workload.sides if plan.takes(side)]
+    return Measured(workload, {name: [] for name in names}, {name: [] for name in names})
+
+
+def _measure_round(found: Measured, plan: Plan, number: int) -> None:
+    sides = [side for side in found.workload.sides if plan.takes(side)]
+    first = number % max(1, len(sides))  # nobody always comes behind the same one
+    for side in (*sides[first:], *sides[:first]):
+        _measure_side(found, side, plan)
 
 
 def _measure_side(found: Measured, side: Side, plan: Plan) -> None:
@@ -124,11 +131,14 @@ def _figures(workload: Workload, side: Side, plan: Plan) -> tuple[float | None, 
 
 
 def measure_growth(growth: Growth, plan: Plan) -> Grown:
-    """Measure a workload at each of its sizes."""
+    """Measure a workload at each of its sizes, interleaved."""
     found = Grown(growth)
     for point in growth.points:
         workload = dataclasses.replace(growth.workload, items=point, scales=False)
-        found.points[point] = measure(workload, plan)
+        found.points[point] = _unmeasured(workload, plan)
+    for number in range(plan.rounds):
+        for measured in found.points.values():
+            _measure_round(measured, plan, number)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.model import Flat
 from benchmarks.rounds import Grown, Measured
-from benchmarks.stats import TIMES, Claim, Spread, number, spread
+from benchmarks.stats import TIMES, Claim, Spread, number, ratio, spread
 
 Verdict = Literal["aim reached", "holds", "missed", "not measured"]
 
@@ -87,26 +87,23 @@ def _write(value: float, unit: str) -> str:
 
 
 def _judge_growth(grown: Grown) -> Iterator[Judged]:
-    key, points = grown.growth.workload.key, sorted(grown.points)
+    key, last = grown.growth.workload.key, max(grown.points)
     for flat in grown.growth.claims:
-        figures = [spread(grown.points[point].figures.get(flat.side, ())) for point in points]
-        known = dict(zip(points, figures, strict=True))
-        if flat.side in grown.points[points[-1]].figures:
-            yield _judge_flat(key, flat, known.get(flat.since), figures[-1], points[-1])
+        before, after = (grown.points[point].figures for point in (flat.since, last))
+        if flat.side in after:
+            yield _judge_flat(key, flat, ratio(after[flat.side], before[flat.side]), last)
     if grown.growth.megabytes is not None:
         yield from _judge_memory(grown, grown.growth.megabytes)
 
 
-def _judge_flat(
-    key: str, flat: Flat, before: Spread | None, after: Spread | None, last: int
-) -> Judged:
-    grew = after.median / before.median if before and after else None
+def _judge_flat(key: str, flat: Flat, grew: Spread | None, last: int) -> Judged:
     verdict: Verdict = "missed"
-    if grew is not None and grew <= flat.must:
-        verdict = "aim reached" if grew <= flat.aim else "holds"
+    if grew is not None and grew.median <= flat.must:
+        verdict = "aim reached" if grew.median <= flat.aim else "holds"
     claim = f"{flat.side}: cost of one at {last:,}, times that at {flat.since:,}"
     bounds = f"≤ {_write(flat.must, TIMES)}", f"≤ {_write(flat.aim, TIMES)}"
-    return Judged(key, claim, verdict, *bounds, _write(grew, TIMES) if grew else "")
+    shown = (_write(grew.median, TIMES), grew.range) if grew else ("", "")
+    return Judged(key, claim, verdict, *bounds, *shown)
 
 
 def _judge_memory(grown: Grown, bound: float) -> Iterator[Judged]:
