@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +16,10 @@ from pipelines.errors import PipelinesError
 __all__ = ["Interrupted", "interruptible"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+#: Seconds within which an event loop that turns has come to what a signal asked of it. Only then is
+#: it interrupted where it stands, which may be between any two lines, those of asyncio too.
+HELD = 0.05
 
 T = TypeVar("T")
 
@@ -49,8 +54,9 @@ class _Runner:
         self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last: int | None = None
+        self._asked = 0.0  # when the loop was last asked to do something
         self._draining = False
-        self._cancelling = False
+        self._to_cancel = False
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return the coroutine's result.
@@ -73,12 +79,21 @@ class _Runner:
         if self._loop is None or self._loop.is_closed():
             raise KeyboardInterrupt
         if first:
-            self._loop.call_soon_threadsafe(self._drain)
-        elif self._draining and not self._cancelling:
-            self._loop.call_soon_threadsafe(self._cancel)
-        else:
+            self._ask(self._drain)
+        elif not self._to_cancel and (self._draining or not self._holds()):
+            self._to_cancel = True
+            self._ask(self._cancel)
+        elif self._holds():
             # The loop has not come to the last request: a step holds it, or an exit never ends.
             raise KeyboardInterrupt
+
+    def _ask(self, request: Callable[[], None]) -> None:
+        assert self._loop is not None
+        self._asked = time.monotonic()
+        self._loop.call_soon_threadsafe(request)
+
+    def _holds(self) -> bool:
+        return time.monotonic() - self._asked > HELD
 
     def _drain(self) -> None:
         self._draining = True
@@ -87,7 +102,7 @@ class _Runner:
         self._loop.call_later(self._patience, self._cancel)
 
     def _cancel(self) -> None:
-        self._cancelling = True
+        self._to_cancel = True
         self._target.cancel()
 
 

@@ -206,6 +206,24 @@ def test_two_signals_at_once(start: Any) -> None:
     assert out[0].startswith("exit")
 
 
+AT_ONCE = """
+import pipelines.signals, signal
+pipelines.signals.HELD = 60  # however busy the machine is
+
+def interrupt(value):
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        os.kill(os.getpid(), signum)
+    print("whole", flush=True)
+"""
+
+
+def test_signals_at_once_break_nothing_off(start: Any) -> None:
+    """A loop that may turn in a moment is not interrupted where it stands."""
+    code, out, err = start(AT_ONCE + line(func("count"), func("Kept"), func("interrupt"))).end()
+    assert (code, err) == (130, "")
+    assert out == ["whole", "exit CancelledError", "interrupted 2", "cancelled True 0"]
+
+
 HOLDS = """
 def hold(value):
     print("READY", flush=True)
