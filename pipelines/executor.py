@@ -91,9 +91,6 @@ def _timed(call: Callable[[Any], Any], chunk: Sequence[Any], yields: bool) -> Ou
 class Caller(Protocol):
     """Makes the calls of a chunk in one of its lanes; see `Executor`."""
 
-    async def ready(self, lane: int) -> None:
-        """Make a lane ready for calls."""
-
     async def run(self, lane: int, chunk: list[Any], timeout: float | None = None) -> Outcomes:
         """Return the outcomes of a chunk."""
 
@@ -117,18 +114,18 @@ class Executor(abc.ABC):
         self.lanes: list[Lane] = []
 
     async def open(self) -> None:
-        """Start the lanes and enter the step."""
+        """Start the lanes and enter the step; no item ever waits for a lane's first call.
+
+        Raises:
+            Exception: what went wrong in the first lane that can't make calls.
+        """
         loop = asyncio.get_running_loop()
         self.lanes = [Lane(f"pipelines:{self.node}:{index}", loop) for index in range(self.size)]
         await self._enter()
-
-    async def ready(self, lane: int) -> None:
-        """Make a lane ready for calls, so that no item has to wait for that.
-
-        What goes wrong is told by the first call, which tries again.
-        """
-        with contextlib.suppress(Exception):
-            await self._prepare(lane)
+        ready = asyncio.gather(*map(self._prepare, range(self.size)), return_exceptions=True)
+        for outcome in await ready:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def run(self, lane: int, chunk: list[Any], timeout: float | None = None) -> Outcomes:
         """Return the outcomes of a chunk, called in the given lane.
@@ -167,11 +164,12 @@ class Executor(abc.ABC):
                 )
 
     @abc.abstractmethod
-    async def _enter(self) -> None: ...
+    async def _enter(self) -> None:
+        """Do what is done once, in the first lane."""
 
     @abc.abstractmethod
     async def _prepare(self, lane: int) -> None:
-        """Make the lane ready for a call, in time that no time-out counts."""
+        """Make the lane ready for a call, if it is not, in time that no time-out counts."""
 
     @abc.abstractmethod
     async def _call(self, lane: int, chunk: list[Any]) -> Outcomes:
@@ -204,7 +202,6 @@ class ThreadExecutor(Executor):
             return enter_step(self.step, self._stack)
 
         self._instance, self._bound = await self.lanes[0].submit(enter)
-        await self._prepare(0)
 
     async def _prepare(self, lane: int) -> None:
         if lane not in self._entered and hasattr(self._instance, "enter_thread"):

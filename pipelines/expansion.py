@@ -43,8 +43,6 @@ class Expansion(Pool):
     async def work(self, lane: int) -> None:
         node, inlet = self.node, self.inlet
         watch = Watch.of(node.properties.timeout if node.shape.is_async else None)
-        if node.executor is not None:
-            await node.executor.ready(lane)
         while True:
             while clock() > self.schedule.deadline:
                 await self.schedule.breath()

@@ -460,19 +460,28 @@ class Calls(Pool):
 class Offload(Pool):
     """A pool whose calls run in the lanes of an executor, a chunk of items each.
 
-    A chunk is about 10 ms of work, and never more than a worker's share of what is there.
+    A chunk is about 10 ms of work, and never more than a worker's share of what is there. A worker
+    process may besides hold as many items as the edges behind the node, so that the 100 µs which a
+    chunk costs are shared by more of them (an item of 30 µs takes a tenth less time).
     """
+
+    #: Items of a chunk at most.
+    MOST = 1000
 
     def __init__(self, node: Processor) -> None:
         super().__init__(node, node.concurrency)
-        single = node.properties.timeout is not None or self.throttle is not None
-        self._most = 1 if single else 1000
+        self._most = self.MOST
+        if node.properties.timeout is not None or self.throttle is not None:
+            self._most = 1  # each call has its own time
+        self._lot = 0
+        if node.properties.executor == "process" and self._most > 1:
+            self._lot = min(self.outlet.capacity(), self._most)
+            self._slack = self.size * self._lot
 
     async def work(self, lane: int) -> None:
         node, inlet = self.node, self.inlet
         assert node.executor is not None
         pace = Pace(target=0.01, most=self._most)
-        await node.executor.ready(lane)  # before it has items that those behind would wait for
         while True:
             while clock() > self.schedule.deadline:
                 await self.schedule.breath()
@@ -498,8 +507,13 @@ class Offload(Pool):
 
         One share is left over, so that whoever is done first finds items and credit: otherwise an
         ordered node would make it wait for the others at each chunk (6 % more for items of 30 µs).
+        A process takes all there is where the producers wait to send more.
         """
-        share = -(-self.inlet.backlog() // (self.size + 1))
+        backlog = self.inlet.backlog()
+        if self._lot and self.inlet.wanted:
+            share = min(backlog, self._lot)
+        else:
+            share = -(-backlog // (self.size + 1))
         return max(1, min(limit, share))
 
     async def _call(self, lane: int, items: list[Any], place: int, attempt: int) -> float:

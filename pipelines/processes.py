@@ -45,8 +45,6 @@ class ProcessExecutor(Executor):
     async def _enter(self) -> None:
         # Anew, as one that was closed may be opened again, and its workers start no more.
         self._workers = [_Worker(self.node, self.step, lane) for lane in self.lanes]
-        # The others start when they are first needed; one tells whether the step can start at all.
-        await self._workers[0].start()
 
     async def _prepare(self, lane: int) -> None:
         await self._workers[lane].start()

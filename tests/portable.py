@@ -291,22 +291,18 @@ class NotReady:
         return value
 
 
-class LateSecond:
-    """A class whose second instance is not ready before a file says so.
+class OnlyOne:
+    """A class whose second instance can't be made.
 
     Args:
-        folder: an empty one, for the marks of who came.
-        fails: the second one is never ready, but raises.
+        folder: an empty one, for the mark of who came.
     """
 
-    def __init__(self, folder: str, fails: bool = False) -> None:
+    def __init__(self, folder: str) -> None:
         try:
             (Path(folder) / "first").touch(exist_ok=False)
         except FileExistsError:
-            (Path(folder) / "second").touch()
-            if fails:
-                raise RuntimeError("only one of us") from None
-            _wait_for(Path(folder) / "go")
+            raise RuntimeError("only one of us") from None
 
     def __call__(self, value: Any) -> Any:
         """Return the value."""

@@ -123,6 +123,17 @@ async def changed(first: Document, *then: tuple[float, Document]) -> tuple[RunRe
     return await plumber.join(), changes
 
 
+def in_turns(over: Log) -> Callable[[], AsyncIterator[int]]:
+    """Return a source like `steadily` that waits a little for each number."""
+
+    async def numbers() -> AsyncIterator[int]:
+        for number in steadily(over)():
+            yield number
+            await asyncio.sleep(0.001)
+
+    return numbers
+
+
 # What may change.
 
 
@@ -147,7 +158,7 @@ def test_a_node_is_replaced(steady: bool, before: Any, after: Any) -> None:
     """What was sent before has gone through the old one, and all that comes then does not."""
     log: Log = []
     over: Log = []
-    source = steadily(over) if steady else every(0.001)
+    source = steadily(over) if steady else in_turns(over)
     document = graph("s > a; a > b; b > o", s=source, a=before, b=same, o=log.append)
     other = graph("s > a; a > b; b > o", s=source, a=after, b=same, o=log.append)
 

@@ -18,6 +18,7 @@ from running import ended, graph, later, node, really_ended, run, same, turns, u
 
 from pipelines import SKIP, GraphError, Later, PipelinesError, Plumber, Route, RunReport, StepError
 from pipelines.errors import ExecutorError
+from pipelines.lane import Lane
 from pipelines.metrics import NodeCounts
 from pipelines.processes import ProcessExecutor
 from pipelines.step import Shape, Step
@@ -1504,30 +1505,25 @@ def test_a_cancel_while_a_worker_starts() -> None:
     really_ended(main())
 
 
-def test_a_cancel_before_a_worker_starts(tmp_path: Path) -> None:
+def test_a_cancel_before_a_worker_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker whose start still waits in its lane when the run is cancelled never starts."""
     diary, gate = tmp_path / "diary", threading.Event()
+    held: list[asyncio.Future[Any]] = []
+
+    class SecondHeld(Lane):
+        def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+            super().__init__(name, loop)
+            if name.endswith(":1"):
+                held.append(self.submit(gate.wait))
+
+    monkeypatch.setattr("pipelines.executor.Lane", SecondHeld)
 
     async def main() -> None:
         step = node(portable.Diary, {"path": str(diary)}, executor="process", concurrency=2)
-        plumber = Plumber(graph("s > f", s={}, f=step))
-        await plumber.__aenter__()
-        await plumber.entered()
-        executor = plumber["f"].executor
-        assert isinstance(executor, ProcessExecutor)
-        held = [lane.submit(gate.wait) for lane in executor.lanes]
-        roused = asyncio.Event()
-
-        async def ready(lane: int) -> None:
-            if lane == 1:
-                roused.set()
-            await ProcessExecutor.ready(executor, lane)
-
-        executor.ready = ready  # type: ignore[method-assign]
-        for value in range(20):
-            await plumber.put("s", value)
-        await roused.wait()
-        await turns(5)  # until its start is in the lane
+        plumber = Plumber(graph("s > f", s=range(20), f=step))
+        plumber.create_pipeline()
+        await until(diary.exists)
+        await turns(5)  # until the other start is in its lane
         plumber.cancel()
         await until(lambda: plumber["f"].state == "stopped")
         await turns(50)  # until the exit has seen to the workers
@@ -1555,25 +1551,29 @@ def test_a_cancel_while_a_worker_works() -> None:
     really_ended(main())
 
 
-def test_a_worker_that_is_long_in_starting(tmp_path: Path) -> None:
-    """It holds up no item: until it is ready the others take them all."""
+def test_all_workers_are_there_before_the_first_item(tmp_path: Path) -> None:
+    """So no item ever waits for a worker that is long in starting."""
+    diary = tmp_path / "diary"
+    entered: list[int] = []
 
-    def count(value: int) -> None:
-        if value == 900:
-            (tmp_path / "go").touch()
+    def source() -> Iterator[int]:
+        entered.append(diary.read_text().count("enter"))
+        yield from range(3)
 
-    step = node(portable.LateSecond, {"folder": str(tmp_path)}, executor="process", concurrency=2)
-    report = really_ended(Plumber(graph("s > f; f > o", s=range(1000), f=step, o=count)).run())
-    assert report.nodes["o"].received == 1000
-    assert (tmp_path / "second").exists()
+    step = node(portable.Diary, {"path": str(diary)}, executor="process", concurrency=3)
+    really_ended(Plumber(graph("s > f; f > o", s=source, f=step, o=same)).run())
+    assert entered == [3]
 
 
 def test_a_second_worker_that_cant_start(tmp_path: Path) -> None:
-    """The items that it would take fail, as those of any worker that can't start."""
-    args = {"folder": str(tmp_path), "fails": True}
-    step = node(portable.LateSecond, args, executor="process", concurrency=2)
-    with pytest.raises(StepError, match="only one of us"):
-        really_ended(Plumber(graph("s > f; f > o", s=itertools.count(), f=step, o=same)).run())
+    """The run fails before an item is made, as where none can start."""
+    args = {"folder": str(tmp_path)}
+    step = node(portable.OnlyOne, args, executor="process", concurrency=2, on_error="skip")
+    plumber = Plumber(graph("s > f; f > o", s=itertools.count(), f=step, o=same))
+    with pytest.raises(StepError, match="'f' failed while starting: RuntimeError: only one of us"):
+        really_ended(plumber.run())
+    assert plumber.report is not None
+    assert plumber.report.nodes["s"].received == 0
 
 
 @pytest.mark.parametrize("executor", ["thread", "process"])
@@ -1652,11 +1652,11 @@ def test_an_item_whose_fault_cant_travel_either() -> None:
 def test_a_worker_that_cant_be_replaced(tmp_path: Path) -> None:
     """What it can't be called with fails, item by item, and the run goes on."""
     out: list[Any] = []
-    args = {"folder": str(tmp_path), "fails": True}
-    step = node(portable.LateSecond, args, executor="process", concurrency=1, on_error="skip")
-    items = node([*range(40), portable.Trap(), portable.Killer(), *range(40)])
+    args = {"folder": str(tmp_path)}
+    step = node(portable.OnlyOne, args, executor="process", concurrency=1, on_error="skip")
+    items = node([*range(40), portable.Trap(), portable.Killer(), *range(5)])
     report = really_ended(Plumber(graph("s > f; f > o", s=items, f=step, o=out.append)).run())
-    assert report.nodes["f"].skipped == 82 - len(out)
+    assert report.nodes["f"].skipped == 47 - len(out)
     assert "only one of us" in report.nodes["f"].last_error
 
 

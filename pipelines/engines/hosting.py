@@ -168,11 +168,6 @@ class _Lanes:
         self._caller = caller
         self._free = list(range(size))
 
-    async def ready(self, lane: int) -> None:
-        """Make a free lane ready for calls."""
-        with self._lane() as free:
-            await self._caller.ready(free)
-
     async def run(self, lane: int, chunk: list[Any], timeout: float | None = None) -> Outcomes:
         """Return the outcomes of a chunk, called in a free lane."""
         with self._lane() as free:
