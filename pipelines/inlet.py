@@ -514,13 +514,15 @@ class SourceInlet(Inlet):
         piece = self._piece
         try:
             # In pieces, so that a slow iterator is asked for one item, not for a run of them.
-            while len(self.items) < limit and clock() - began < ENOUGH:
+            while len(self.items) < limit:
                 wanted = min(len(self.items) + piece, limit)
                 self.items.extend(itertools.islice(self._iterator, wanted - len(self.items)))
                 if len(self.items) < wanted:
                     self._exhausted = True
                     break
                 piece *= 2
+                if clock() - began > ENOUGH:  # behind the first piece, however long that took
+                    break
         except (Exception, asyncio.CancelledError) as error:
             self.error = error
             self._exhausted = True

@@ -252,6 +252,13 @@ def test_a_source_is_asked_for_no_more_than_it_may() -> None:
     assert given == [0, 1, 2]
 
 
+def test_a_source_on_a_machine_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is not an answer, however long ago it was asked: else a region is divided for it."""
+    monkeypatch.setattr("pipelines.inlet.clock", itertools.count().__next__)
+    inlet = SourceInlet(itertools.count(), 5, False)
+    assert inlet.ready(3) > 0
+
+
 def test_a_source_that_breaks_has_ended() -> None:
     """What came before the error lies there, the error is kept."""
 
