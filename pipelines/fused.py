@@ -7,8 +7,7 @@ while no call waits there is nothing that separate tasks could do better.
 The first call that waits **splits** them, for good: what is done goes on at once, what has not
 begun goes back into its queue, the nodes around become lines of their own, and the node of that
 call gets the loop of its kind. So nothing finished is held back by a call that waits, and each node
-has as many calls in flight as it may. A callback of the event loop finds out: it comes to run only
-when the task has been suspended.
+has as many calls in flight as it may.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextvars
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,10 +69,8 @@ class Fused(abc.ABC):
     """
 
     def __init__(self, lines: Sequence[Sequence[Processor]], split: Split) -> None:
-        watch = self._watch
         self._lines = [
-            [_stage_of(node)(node, self._sends(node, nodes), watch) for node in nodes]
-            for nodes in lines
+            [_stage_of(node)(node, self._sends(node, nodes)) for node in nodes] for nodes in lines
         ]
         self._stages = [stage for line in self._lines for stage in line]
         self._split = split
@@ -80,8 +78,8 @@ class Fused(abc.ABC):
         self._task = asyncio.current_task()
         #: The stage under way, or the last one that was.
         self._at = self._stages[0]
-        self._look_due = False
-        self._context = contextvars.copy_context()  # or each `call_soon` copies one
+        # Tasks that a split makes get the context as it is now, not as a step may have changed it.
+        self._notice = functools.partial(contextvars.copy_context().run, self._interrupt)
         self._may_wait = any(stage.node.shape.is_async for stage in self._stages)
         self._guest: tuple[Calls, int] | None = None
         self._fault: BaseException | None = None
@@ -141,17 +139,10 @@ class Fused(abc.ABC):
         for stage in self._stages:
             stage.node.adopt()
 
-    def _watch(self) -> None:
-        """Have `_look` find out whether a call of this run of items waits."""
-        if not self._look_due:
-            self._look_due = True
-            self._schedule.loop.call_soon(self._look, context=self._context)
-
-    def _look(self) -> None:
-        """Come to run while the task is suspended, or when the run of items is long over."""
-        self._look_due = False
+    def _interrupt(self) -> None:
+        """Split the nodes, as the call of the stage under way waits."""
         stage = self._at
-        if not stage.calling or stage.interrupted or self._schedule.over:
+        if self._schedule.over:
             return
         assert self._task is not None
         try:

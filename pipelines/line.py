@@ -12,6 +12,7 @@ from pipelines.serial import obstacle, ready
 from pipelines.shortcut import Shortcut
 from pipelines.spread import SpreadInlet
 from pipelines.stage import Stage
+from pipelines.suspension import noticed
 
 __all__ = ["Line"]
 
@@ -48,10 +49,8 @@ class Line(Fused):
                 await what
             began = clock() - (inlet.seconds - pulled)
             pulled = inlet.seconds
-            if self._may_wait:
-                self._watch()  # before the take, which may have a producer fill the queue
             try:
-                calm = await self._push(inlet.take(count), clock())
+                calm = await noticed(self._push(inlet.take(count), clock()), self._notice)
             except BaseException:
                 self._give_up()
                 raise
@@ -76,7 +75,7 @@ class Line(Fused):
         return any(len(stage.node.outlet.edges) > 1 for stage in self._stages[:-1])
 
     async def _go_on_alone(self, node: Processor) -> bool:
-        self._stages, self._shortcut = [Stage(node, True, self._watch)], None
+        self._stages, self._shortcut = [Stage(node, True)], None
         self._lines = [self._stages]
         self._at = self._stages[0]
         return True

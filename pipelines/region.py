@@ -18,6 +18,7 @@ from pipelines.line import Line
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.stage import Stage
+from pipelines.suspension import noticed
 
 __all__ = ["Region", "most_at_once"]
 
@@ -63,10 +64,8 @@ class Region(Fused):
             if not any(counts):
                 return True
             began = clock()
-            if self._may_wait:
-                self._watch()
             try:
-                calm = await self._push(pace.limit, began)
+                calm = await noticed(self._push(pace.limit, began), self._notice)
             except BaseException:
                 self._give_up()
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from itertools import islice, repeat
 from typing import Any
 
@@ -133,8 +133,8 @@ class SpreadStage(Stage):
 
     __slots__ = ()
 
-    def __init__(self, node: Processor, last: bool, trouble: Callable[[], None]) -> None:
-        super().__init__(node, last, trouble)
+    def __init__(self, node: Processor, last: bool) -> None:
+        super().__init__(node, last)
         self.makes = True
 
     async def run(self, items: list[Any], began: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice, starmap
 from typing import Any
 
@@ -26,7 +26,6 @@ class Stage:
     Args:
         node: whose step is called.
         last: it is the last of its line, so its marks are sent on too.
-        trouble: called before a failure is handled, which may take its time.
 
     Attributes:
         items: the run of items; shortened to the one whose call waits by `interrupt`.
@@ -46,7 +45,6 @@ class Stage:
         "_finished",
         "_made",
         "_raised",
-        "_trouble",
         "_watch",
         "calling",
         "interrupted",
@@ -60,7 +58,7 @@ class Stage:
         "waiting",
     )
 
-    def __init__(self, node: Processor, last: bool, trouble: Callable[[], None]) -> None:
+    def __init__(self, node: Processor, last: bool) -> None:
         self.node = node
         #: Whether calls may overlap once one waits; a failed one is then not tried again in place.
         self.several = node.shape.is_async and node.concurrency > 1
@@ -71,7 +69,6 @@ class Stage:
         self.calling = False
         self.interrupted = False
         self.last = last
-        self._trouble = trouble
         self.makes = isinstance(node, InputProcessor)
         self._awaits = node.shape.is_async
         self._watch: Watch | None = None
@@ -149,7 +146,6 @@ class Stage:
 
     async def _bear_all(self, error: BaseException | None) -> None:
         """Go on with the other items after one failed, and so on."""
-        self._trouble()
         while error is not None:
             self.outcomes.append(await self._bear(self.items[len(self.outcomes)], error))
             error = await self._await_each() if self._awaits else self._map()
