@@ -32,7 +32,9 @@ class Line(Fused):
         pulled = inlet.seconds
         first.regroup = True
         while True:
-            while first.regroup or inlet.dry() or not (count := ready(first, last, pace.limit)):
+            if inlet.dry() and not (last.outlet.deserted or first.regroup):
+                await first.starve()  # the usual obstacle, found out with less ado
+            while first.regroup or not (count := ready(first, last, pace.limit)):
                 if first.regroup:
                     self._reconsider()
                     if self._forks():
@@ -40,9 +42,6 @@ class Line(Fused):
                     continue
                 if isinstance(inlet, SpreadInlet) and inlet.fault is not None:
                     await inlet.mend()
-                    continue
-                if inlet.dry() and not last.outlet.deserted:
-                    await first.starve()  # the usual reason, found out with less ado
                     continue
                 if (what := obstacle(first, last, pace.limit)) is None:
                     return True
