@@ -242,6 +242,8 @@ def _stage_of(node: Processor) -> type[Stage]:
 def send(stage: Stage) -> None:
     """Send on a stage's results."""
     outlet, results = stage.node.outlet, stage.results
+    if not results:
+        return
     if results is stage.outcomes or is_plain(results):
         outlet.extend(results)
         return

@@ -22,7 +22,7 @@ class Line(Fused):
 
     def __init__(self, nodes: Sequence[Processor], split: Split) -> None:
         super().__init__([nodes], split)
-        self._shortcut = None if self._may_wait else Shortcut.through(self._stages)
+        self._shortcut = Shortcut.through(self._stages)
 
     async def _flow(self) -> bool:
         first, last = self._stages[0].node, self._stages[-1].node
@@ -86,17 +86,34 @@ class Line(Fused):
         """Take items through the nodes; tell whether nothing waits."""
         if self._shortcut is None or not self._shortcut.is_open(len(items)):
             return await self._go_through(self._stages, items, now)
-        done, stop = self._shortcut.run(items, now)
+        done, stop = await self._shortcut.run(items, now)
+        if stop is not None and self._at.interrupted:
+            await self._at.end(stop.made, stop.error)
+            return False
         self._at = self._stages[-1]
         send(self._at)
         if stop is None:
             return True
-        inlet = self._stages[0].node.inlet
-        assert inlet is not None
-        inlet.give_back(items[done + 1 :])
+        self._give_back(items[done + 1 :])
         stages = self._stages[stop.stage :]
         stages[0].tell(stop.made, stop.error)
         return await self._go_through(stages, [stop.item], clock())
+
+    def _give_back(self, items: list[Any]) -> None:
+        inlet = self._stages[0].node.inlet
+        assert inlet is not None
+        inlet.give_back(items)
+
+    def _interrupt(self) -> None:
+        if self._shortcut is not None and not self._schedule.over:
+            parted = self._shortcut.part()
+            if parted is not None:
+                send(self._stages[-1])
+                left, stop = parted
+                self._give_back(left)
+                self._at = self._stages[stop.stage]
+                self._at.begin(stop.item)
+        super()._interrupt()
 
     async def _go_through(self, stages: Sequence[Stage], items: list[Any], now: float) -> bool:
         """Take items from one stage to the next, like `_push`."""

@@ -148,7 +148,7 @@ class SpreadStage(Stage):
                 self.sort(value, value)
         return clock()
 
-    def count(self, items: int, seconds: float) -> None:
+    def count(self, items: int, seconds: float = 0.0) -> None:
         self.node.yielded += items
 
     def sort(self, item: Any, outcome: Any) -> None:

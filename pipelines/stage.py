@@ -137,7 +137,23 @@ class Stage:
         """
         self._told = list(made), raised
 
-    def count(self, items: int, seconds: float) -> None:
+    def begin(self, item: Any) -> None:
+        """Be told of a call under way, which is made elsewhere; see `end`."""
+        node = self.node
+        self.items, self.outcomes, self.results = [item], [], []
+        self._before, self._finished, self._began = node.received, node.finished, clock()
+        self.calling = True
+
+    async def end(self, made: Sequence[Any], raised: BaseException | None) -> None:
+        """Be told of the end of a call that began elsewhere: its outcome, or what it raised.
+
+        Raises:
+            StepError: the node does not tolerate a failure.
+        """
+        self.outcomes += made if raised is None else [await self._bear(self.items[0], raised)]
+        self.calling = False
+
+    def count(self, items: int, seconds: float = 0.0) -> None:
         """Count items that were taken through elsewhere, all with plain results, and the time."""
         node = self.node
         node.received += items

@@ -39,4 +39,5 @@ def noticed(
             sent = yield waits_for
             resume = coroutine.send
         except BaseException as error:
-            sent, resume = error, coroutine.throw
+            trace = error.__traceback__  # begins here, which is of no interest to anybody
+            sent, resume = error.with_traceback(trace and trace.tb_next), coroutine.throw

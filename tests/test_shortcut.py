@@ -1,7 +1,8 @@
-"""The loop through all steps of a line of plain functions: quicker, and else nobody can tell."""
+"""The loop through all steps of a line: quicker, and else nobody can tell."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 import time
@@ -86,23 +87,98 @@ def test_quick_functions_are_called_item_by_item() -> None:
     assert calls.whole("a", "c") > 0.9 * MANY
 
 
-def test_a_few_items_go_from_stage_to_stage() -> None:
-    """Nothing is written out for them."""
+def test_a_few_slow_items_go_from_stage_to_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that each step's time is measured."""
+    monkeypatch.setattr(shortcut, "QUICK", 0.0)
     calls = Calls()
     run(line(range(7), calls.step("a"), calls.step("b")))
     assert calls.made[-8:] == [(name, number) for name in "ab" for number in (3, 4, 5, 6)]
 
 
-def test_a_step_that_is_not_plain_goes_by_itself() -> None:
-    """One function between others that are not is called as ever."""
+def test_coroutine_functions_are_called_item_by_item() -> None:
+    """Those that don't wait are no different from plain functions, nor is a line of both."""
+    calls = Calls()
+    b = calls.step("b")
+
+    async def awaited(item: int) -> Any:
+        return b(item)
+
+    run(line(range(MANY), calls.step("a"), node(awaited, concurrency=1), calls.step("c")))
+    assert sorted(calls.made) == [(name, number) for name in "abc" for number in range(MANY)]
+    assert calls.whole("a", "c") > 0.9 * MANY
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_call_that_waits_after_many_that_did_not(concurrency: int, fails: bool) -> None:
+    """What came through before goes on at once, and nothing that follows is lost."""
+    got: list[int] = []
+    at_wait: list[int] = []
+    tried: list[int] = []
 
     async def wait(item: int) -> int:
+        if item == MANY // 2:
+            tried.append(item)
+            await asyncio.sleep(0.01)
+            at_wait.append(len(got))
+            if fails and len(tried) == 1:
+                raise ValueError(item)
         return item
 
-    got: list[int] = []
-    report = run(line(range(MANY), same, wait, got.append))
+    step = node(wait, concurrency=concurrency, retry={"attempts": 2, "backoff": 0})
+    steps = (same, step, node(quick, concurrency=concurrency), got.append)
+    report = run(line(range(MANY), *steps))
     assert got == [*range(MANY)]
-    assert report.ok
+    assert at_wait[0] == MANY // 2
+    assert len(tried) == 1 + fails
+    assert all(counts.received == MANY for name, counts in report.nodes.items())
+
+
+async def quick(item: Any) -> Any:
+    """Be the coroutine function that changes nothing."""
+    return item
+
+
+def test_a_call_that_waits_and_is_cancelled() -> None:
+    """The run ends at once, and the item is in flight."""
+    begun = asyncio.Event()
+
+    async def wait(item: int) -> int:
+        if item == MANY // 2:
+            begun.set()
+            await asyncio.Event().wait()
+        return item
+
+    async def main() -> Plumber:
+        plumber = Plumber(line(range(MANY), same, node(wait, concurrency=1), same))
+        plumber.create_pipeline()
+        await begun.wait()
+        plumber.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await plumber.join()
+        return plumber
+
+    report = ended(main()).report
+    assert report is not None
+    assert report.nodes["b"].in_flight == 1
+    assert report.nodes["b"].received == MANY // 2 + 1
+    assert report.nodes["c"].received == MANY // 2
+
+
+def test_the_traceback_of_a_call_that_has_waited() -> None:
+    """It ends where the error was raised, with no frame of what noticed that it waits."""
+
+    async def wait(item: int) -> int:
+        if item == MANY // 2:
+            future = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(future.set_exception, ValueError("no"))
+            await future
+        return item
+
+    with pytest.raises(StepError) as caught:
+        run(line(range(MANY), node(wait, concurrency=1), same))
+    frames = traceback.extract_tb(caught.value.cause.__traceback__)
+    assert frames[-1].name == "wait"
 
 
 def test_a_very_long_line() -> None:
