@@ -76,6 +76,8 @@ class Fused(abc.ABC):
         self._split = split
         self._schedule = lines[0][0].schedule
         self._task = asyncio.current_task()
+        #: Whether the runs of items so far have left nothing special, and nothing that waits.
+        self._calm = True
         #: The stage under way, or the last one that was.
         self._at = self._stages[0]
         # Tasks that a split makes get the context as it is now, not as a step may have changed it.

@@ -49,11 +49,11 @@ class Line(Fused):
             began = clock() - (inlet.seconds - pulled)
             pulled = inlet.seconds
             try:
-                calm = await noticed(self._push(inlet.take(count), clock()), self._notice)
+                await noticed(self._push(inlet.take(count), clock()), self._notice)
             except BaseException:
                 self._give_up()
                 raise
-            if not calm:
+            if not self._calm:
                 return False
             pace.adapt(count, clock() - began)
 
@@ -76,28 +76,29 @@ class Line(Fused):
     async def _go_on_alone(self, node: Processor) -> bool:
         self._stages, self._shortcut = [Stage(node, True)], None
         self._lines = [self._stages]
-        self._at = self._stages[0]
+        self._at, self._calm = self._stages[0], True
         return True
 
     def _flush(self) -> None:
         """Do nothing: the one stage with results has sent them."""
 
-    async def _push(self, items: list[Any], now: float) -> bool:
-        """Take items through the nodes; tell whether nothing waits."""
+    async def _push(self, items: list[Any], now: float) -> None:
+        """Take items through the nodes; `_calm` then tells whether nothing waits."""
         if self._shortcut is None or not self._shortcut.is_open(len(items)):
-            return await self._go_through(self._stages, items, now)
+            await self._go_through(self._stages, items, now)
+            return
         done, stop = await self._shortcut.run(items, now)
         if stop is not None and self._at.interrupted:
             await self._at.end(stop.made, stop.error)
-            return False
+            self._calm = False
+            return
         self._at = self._stages[-1]
         send(self._at)
-        if stop is None:
-            return True
-        self._give_back(items[done + 1 :])
-        stages = self._stages[stop.stage :]
-        stages[0].tell(stop.made, stop.error)
-        return await self._go_through(stages, [stop.item], clock())
+        if stop is not None:
+            self._give_back(items[done + 1 :])
+            stages = self._stages[stop.stage :]
+            stages[0].tell(stop.made, stop.error)
+            await self._go_through(stages, [stop.item], clock())
 
     def _give_back(self, items: list[Any]) -> None:
         inlet = self._stages[0].node.inlet
@@ -115,18 +116,15 @@ class Line(Fused):
                 self._at.begin(stop.item)
         super()._interrupt()
 
-    async def _go_through(self, stages: Sequence[Stage], items: list[Any], now: float) -> bool:
+    async def _go_through(self, stages: Sequence[Stage], items: list[Any], now: float) -> None:
         """Take items from one stage to the next, like `_push`."""
-        calm = True
         for stage in stages:
             self._at = stage
             now = await stage.run(items, now)
-            if stage.interrupted:
-                return False
-            calm = calm and not stage.waiting
-            if not stage.results:
-                return calm
+            if stage.interrupted or stage.waiting:
+                self._calm = False
+            if stage.interrupted or not stage.results:
+                return
             if not stage.last:
                 items = stage.pass_on()
         send(self._at)
-        return calm

@@ -65,11 +65,11 @@ class Region(Fused):
                 return True
             began = clock()
             try:
-                calm = await noticed(self._push(pace.limit, began), self._notice)
+                await noticed(self._push(pace.limit, began), self._notice)
             except BaseException:
                 self._give_up()
                 raise
-            if not calm:
+            if not self._calm:
                 return False
             pace.adapt(max(counts), clock() - began)
 
@@ -77,27 +77,29 @@ class Region(Fused):
         await Line([node], self._split).run()
         return False
 
-    async def _push(self, limit: int, now: float) -> bool:
-        """Take a run of items through the nodes; tell whether there was nothing special."""
+    async def _push(self, limit: int, now: float) -> None:
+        """Take a run of items through the nodes; `_calm` then tells of nothing special."""
         for number, stage in enumerate(self._stages):
             self._at, self._next = stage, number
             inputs = self._inputs[number]
             items = inputs[0].results if len(inputs) == 1 else self._gather(number, limit)
             if items is None:
+                self._calm = False
                 self._flush()
-                return False
+                return
             self._next = number + 1
             if not items:
                 stage.results = items
                 continue
             now = await stage.run(items, now)
             if stage.interrupted:
-                return False
+                self._calm = False
+                return
             if stage.results is not stage.outcomes:
+                self._calm = False
                 send(stage)
                 self._flush()
-                return False
-        return True
+                return
 
     def _gather(self, number: int, limit: int) -> list[Any] | None:
         """Return what a stage is to get; `None` where rows can't be made of it."""

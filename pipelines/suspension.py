@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = ["noticed"]
-
-T = TypeVar("T")
 
 
 @types.coroutine
 def noticed(
-    coroutine: Coroutine[Any, Any, T], suspended: Callable[[], object]
-) -> Generator[Any, Any, T]:
+    coroutine: Coroutine[Any, Any, None], suspended: Callable[[], object]
+) -> Generator[Any, Any, None]:
     """Await a coroutine; call `suspended` when it waits for the first time, if it does.
 
     It is then as suspended as it will be: all that it has done is done. A callback of the loop,
-    scheduled before, would tell the same one turn later; but one for each run of items costs a
-    tenth of the time of an item that comes alone.
-
-    Returns:
-        What the coroutine does.
+    scheduled before, would tell the same one turn later, and cost 0.8 µs each time instead of 0.2.
+    That it returns nothing saves 0.3 µs: no StopIteration is made to hand it over.
     """
-    resume: Callable[[Any], Any] = coroutine.send
-    sent: Any = None
-    first = True
+    steps = coroutine.__await__()
+    for waits_for in steps:
+        suspended()
+        yield from _resumed(steps, waits_for)
+        return
+
+
+def _resumed(steps: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """Go on with what has waited once."""
     while True:
         try:
-            waits_for = resume(sent)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
-        if first:
-            first = False
-            suspended()
-        try:
             sent = yield waits_for
-            resume = coroutine.send
         except BaseException as error:
             trace = error.__traceback__  # begins here, which is of no interest to anybody
-            sent, resume = error.with_traceback(trace and trace.tb_next), coroutine.throw
+            raised = error.with_traceback(trace and trace.tb_next)
+            resume = functools.partial(steps.throw, raised)
+        else:
+            resume = functools.partial(steps.send, sent)
+        try:
+            waits_for = resume()
+        except StopIteration:
+            return

@@ -119,9 +119,12 @@ def test_a_failing_step_shows_the_users_frames_only(plumber: Any) -> None:
 
 
 def test_verbose_shows_every_frame(plumber: Any) -> None:
-    """With ``-v`` the frames that called the step are there too."""
-    done = plumber("run", "-v", "fails.yaml")
-    assert os.path.join("pipelines", "stage.py") in done.stderr
+    """With ``-v`` the frames that called the step are there too, but for a loop without a file."""
+    thread = ("--set", "nodes.double.properties.executor=thread")
+    done = plumber("run", "-v", "fails.yaml", *thread)
+    assert os.path.join("pipelines", "executor.py") in done.stderr
+    done = plumber("run", "fails.yaml", *thread)
+    assert os.path.join("pipelines", "executor.py") not in done.stderr
 
 
 def test_an_invalid_graph_is_not_run(plumber: Any) -> None:
