@@ -43,7 +43,8 @@ class Stage:
         "_before",
         "_began",
         "_finished",
-        "_told",
+        "_made",
+        "_raised",
         "_watch",
         "calling",
         "interrupted",
@@ -71,7 +72,8 @@ class Stage:
         self.makes = isinstance(node, InputProcessor)
         self._awaits = node.shape.is_async
         self._watch: Watch | None = None
-        self._told: tuple[list[Any], BaseException | None] | None = None
+        self._made: list[Any] = []
+        self._raised: BaseException | None = None
         self._before = self._finished = 0
         self._began = 0.0
         node.refresh = self._refresh
@@ -95,26 +97,14 @@ class Stage:
         if self.makes:
             self.outcomes = items
         else:
-            error = None
-            if self._told is None:
-                self.outcomes = []
-            else:
-                (self.outcomes, error), self._told = self._told, None
+            self.outcomes, self._made = self._made, []
+            error, self._raised = self._raised, None
             self.calling = True
-            call, outcomes = node.call, self.outcomes
-            while True:
-                if error is None and self._awaits:
-                    try:
-                        for item in self._left():  # fewer where `interrupt` shortens them
-                            outcomes.append(await call(item))
-                    except (Exception, asyncio.CancelledError) as raised:
-                        error = raised
-                elif error is None:
-                    error = self._map()
-                if error is None:
-                    break
-                outcomes.append(await self._bear(items[len(outcomes)], error))
-                error = None
+            if error is None:
+                # A sync step never waits, so it needs no coroutine around the loop.
+                error = await self._await_each() if self._awaits else self._map()
+            if error is not None:
+                await self._bear_all(error)
             self.calling = False
             if self.interrupted:
                 return 0.0
@@ -135,7 +125,7 @@ class Stage:
             made: their outcomes.
             raised: what the call for the one behind them has raised, if it has.
         """
-        self._told = list(made), raised
+        self._made, self._raised = list(made), raised
 
     def begin(self, item: Any) -> None:
         """Be told of a call under way, which is made elsewhere; see `end`."""
@@ -170,8 +160,27 @@ class Stage:
         self.items = self.outcomes = self.results = []
         return results
 
+    async def _bear_all(self, error: BaseException | None) -> None:
+        """Go on with the other items after one failed, and so on."""
+        while error is not None:
+            self.outcomes.append(await self._bear(self.items[len(self.outcomes)], error))
+            error = await self._await_each() if self._awaits else self._map()
+
+    async def _await_each(self) -> BaseException | None:
+        """Await a call for each item that has no outcome yet; return what the first bad one raised.
+
+        `items` may be shortened meanwhile, which ends this.
+        """
+        call, outcomes = self.node.call, self.outcomes
+        try:
+            for item in self._left():
+                outcomes.append(await call(item))
+        except (Exception, asyncio.CancelledError) as error:
+            return error
+        return None
+
     def _map(self) -> BaseException | None:
-        """Call a plain function with each item that has no outcome yet; return what one raised."""
+        """Call a plain function with each item that has no outcome yet, like `_await_each`."""
         outcomes, node, left = self.outcomes, self.node, self._left()
         try:
             outcomes.extend(starmap(node.star, left) if node.star else map(node.call, left))
