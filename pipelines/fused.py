@@ -97,16 +97,23 @@ class Fused(abc.ABC):
     async def run(self) -> bool:
         """Take items through the nodes; tell whether they were all its own until doomsday."""
         whole = True
-        while not await self._flow():
-            whole = False
-            if not self._at.interrupted:
-                self._split([*self._pieces(), Piece([], stays=True)])
-                break
-            if self._fault is not None:
-                raise self._fault
-            if not await self._go_on():
-                break
+        try:
+            while not await self._flow():
+                whole = False
+                if not self._at.interrupted:
+                    self._split([*self._pieces(), Piece([], stays=True)])
+                    break
+                if self._fault is not None:
+                    raise self._fault
+                if not await self._go_on():
+                    break
+        finally:
+            self._settle()
         return whole
+
+    @abc.abstractmethod
+    def _settle(self) -> None:
+        """Bring the nodes' counters up to date."""
 
     @abc.abstractmethod
     async def _flow(self) -> bool:

@@ -24,6 +24,10 @@ class Line(Fused):
         super().__init__([nodes], split)
         self._shortcut = Shortcut.through(self._stages)
 
+    def _settle(self) -> None:
+        if self._shortcut is not None:
+            self._shortcut.settle()
+
     async def _flow(self) -> bool:
         first, last = self._stages[0].node, self._stages[-1].node
         inlet = first.inlet

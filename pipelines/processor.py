@@ -327,7 +327,8 @@ class Processor:
 
     def _fed(self, event: asyncio.Future[None], began: float) -> None:
         self.starved += clock() - began
-        self._go_on_from("waiting")
+        if self.state == "waiting":  # else the node has ended meanwhile
+            self.state = "running"
         assert self.inlet is not None
         if not self.inlet.external:
             self.schedule.wake(event)
@@ -344,12 +345,9 @@ class Processor:
 
     def _unblocked(self, event: asyncio.Future[None], began: float) -> None:
         self.blocked += clock() - began
-        self._go_on_from("blocked")
-        self.schedule.wake(event)
-
-    def _go_on_from(self, state: State) -> None:
-        if self.state == state:  # else the node has ended meanwhile
+        if self.state == "blocked":
             self.state = "running"
+        self.schedule.wake(event)
 
     # What is no plain value.
 

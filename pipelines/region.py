@@ -73,6 +73,9 @@ class Region(Fused):
                 return False
             pace.adapt(max(counts), clock() - began)
 
+    def _settle(self) -> None:
+        """Do nothing: each stage counts for itself."""
+
     async def _go_on_alone(self, node: Processor) -> bool:
         await Line([node], self._split).run()
         return False

@@ -106,6 +106,11 @@ class Shortcut:
         self._quick = False
         self._closed = self._pause = 0
         self._began = 0.0
+        #: Items that have come through and are not counted yet, and the seconds that they took.
+        self._done = 0
+        self._spent = 0.0
+        for stage in stages:
+            stage.uncounted = self.settle
         #: A loop that awaits calls, with its run of items and what is left of it.
         self._under_way: tuple[CoroutineType[Any, Any, Stop | None], _Items, _Left] | None = None
         #: Not empty once a call waits: the loop is to come back with that alone.
@@ -118,6 +123,8 @@ class Shortcut:
 
     def is_open(self, count: int) -> bool:
         """Tell whether the next run, of `count` items, is to be taken here."""
+        if self._closed or self._until_sample in (0, SAMPLE):
+            self.settle()
         if self._closed:
             self._closed -= 1
             return False
@@ -132,7 +139,10 @@ class Shortcut:
             self._shares = [part / total for part in spent]
             self._quick = total < QUICK * self._sampled
         self._until_sample -= 1
-        return self._quick or count >= ITEMS
+        if self._quick or count >= ITEMS:
+            return True
+        self.settle()
+        return False
 
     async def run(self, items: list[Any], began: float) -> tuple[int, Stop | None]:
         """Take items through; what comes out are the last stage's results.
@@ -158,7 +168,8 @@ class Shortcut:
             self._under_way = None
         if stop is None:
             self._pause = 0
-            self._count(len(items))
+            self._done += len(items)
+            self._spent += clock() - began
             return len(items), None
         if self._parted:
             return 0, stop
@@ -186,16 +197,23 @@ class Shortcut:
     def _stopped(self, stage: int, items: _Items, left: _Left) -> int:
         """Count the items that have come through, which it returns, and one at a stage."""
         done = len(items) - length_hint(left) - 1
-        self._count(done)
+        self._done += done
+        self._spent += clock() - self._began
+        self.settle()
         for each in self._stages[:stage]:
             each.count(1)
         return done
 
-    def _count(self, done: int) -> None:
-        """Count items that have come through, and share the time out."""
-        seconds = clock() - self._began
-        for stage, share in zip(self._stages, self._shares, strict=True):
-            stage.count(done, seconds * share)
+    def settle(self) -> None:
+        """Count what has come through, and share the time out: not for each run, but when asked.
+
+        That takes a twentieth of the time of an item that comes alone.
+        """
+        done, spent = self._done, self._spent
+        if spent:
+            self._done, self._spent = 0, 0.0
+            for stage, share in zip(self._stages, self._shares, strict=True):
+                stage.count(done, spent * share)
 
     def _write(self) -> None:
         """Write the loop, anew where a last node has come to lead somewhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, starmap
 from typing import Any
 
@@ -34,6 +34,7 @@ class Stage:
         calling: a call is under way; while the task is suspended, that call waits.
         interrupted: what is left of the stage is one call.
         makes: the items are its results already, as those of a source are.
+        uncounted: has the node's counters brought up to date with calls that were made elsewhere.
         results: what goes on, once the stage is over: plain values, and marks at the last node.
         waiting: items that wait to be called again, and those behind them.
     """
@@ -55,6 +56,7 @@ class Stage:
         "outcomes",
         "results",
         "several",
+        "uncounted",
         "waiting",
     )
 
@@ -76,6 +78,7 @@ class Stage:
         self._raised: BaseException | None = None
         self._before = self._finished = 0
         self._began = 0.0
+        self.uncounted: Callable[[], None] = _nothing
         node.refresh = self._refresh
 
     async def run(self, items: list[Any], began: float) -> float:
@@ -280,6 +283,7 @@ class Stage:
             self.results += outcome.values.values()  # the one edge to the next node
 
     def _refresh(self) -> None:
+        self.uncounted()
         if self.calling and not self.interrupted:
             self.node.received = self._before + len(self.outcomes) + 1
             self.node.finished = self._finished + len(self.outcomes)
@@ -288,3 +292,7 @@ class Stage:
 def stopped_iterating() -> RuntimeError:
     """Return what stands for a StopIteration, which no coroutine can raise."""
     return RuntimeError("the step raised StopIteration")
+
+
+def _nothing() -> None:
+    """Do nothing."""
