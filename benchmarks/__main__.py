@@ -16,7 +16,6 @@ from benchmarks.workloads import GROWTHS, WORKLOADS
 
 _ALL: tuple[Workload | Growth, ...] = (*WORKLOADS, *GROWTHS)
 _EPILOG = "It ends with 1 where something that must hold does not."
-_GROWTH_ROUNDS = 3  # its figures differ by size, not by a few percent
 
 
 def main() -> int:
@@ -99,7 +98,7 @@ def _measure_all(chosen: Sequence[Workload | Growth], plan: Plan) -> list[Measur
     found: list[Measured | Grown] = []
     for each in chosen:
         if isinstance(each, Growth):
-            few = min(plan.rounds, _GROWTH_ROUNDS)
+            few = min(plan.rounds, each.rounds)
             grown = measure_growth(each, dataclasses.replace(plan, rounds=few))
             _print("", *report.growth_lines(grown), *report.fault_lines([grown]))
             found.append(grown)

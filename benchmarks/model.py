@@ -110,6 +110,7 @@ class Growth:
         points: how many of them.
         claims: what must hold.
         megabytes: how much the peak of memory may differ between the points; `None`: any.
+        rounds: how many at most; figures that differ by size need fewer than those that are close.
     """
 
     workload: Workload
@@ -117,3 +118,4 @@ class Growth:
     points: tuple[int, ...]
     claims: tuple[Flat, ...]
     megabytes: float | None = None
+    rounds: int = 3

@@ -481,6 +481,7 @@ GROWTHS = (
         "nodes",
         (10, 100, 1_000, 10_000),
         tuple(Flat(phase, 1_000, 1.5, 1.2) for phase in _PHASES),
+        rounds=7,
     ),
     Growth(
         Workload(

@@ -13,8 +13,6 @@ from pipelines.errors import GraphError, Problem, shorten
 from pipelines.places import Findings, Path
 from pipelines.registry import did_you_mean
 from pipelines.spec import GraphSpec
-from pipelines.variables import fill_variables
-from pipelines.yamltext import read_file, read_text, scalar
 
 __all__ = ["Draft", "Source", "load", "prune", "read"]
 
@@ -99,6 +97,8 @@ def read(
     for override in overrides:
         document = _override(document, override, draft.findings)
     if trusted and not draft.objects:
+        from pipelines.variables import fill_variables
+
         variables = os.environ if env is None else env
         document, missing = fill_variables(document, variables, draft.findings)
     return replace(draft, document=document, missing=missing)
@@ -109,6 +109,9 @@ def _open(source: Any, trusted: bool) -> Draft:
         return _open_spec(source)
     if isinstance(source, Mapping):
         return Draft(source, Findings(), objects=trusted)
+    # Here and below, as a plain `import pipelines` would pay for what only text needs.
+    from pipelines.yamltext import read_file, read_text
+
     findings: Findings
     if isinstance(source, str) and (not trusted or _is_text(source)):
         findings, text = Findings(), source
@@ -261,6 +264,8 @@ def _value(text: str) -> Any:
     """
     if text[:1] not in ("[", "{", '"', "'"):
         return _scalar(text)
+    from pipelines.yamltext import read_text
+
     inner = Findings()
     value = read_text(text, inner, aliases=False)
     if inner.problems:
@@ -269,6 +274,8 @@ def _value(text: str) -> Any:
 
 
 def _scalar(text: str) -> Any:
+    from pipelines.yamltext import scalar
+
     try:
         return scalar(text)
     except ValueError:

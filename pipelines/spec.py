@@ -7,7 +7,6 @@ back to the same document. Nothing here imports a step or checks a graph: that i
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -517,6 +516,8 @@ class GraphSpec:
 
     def fingerprint(self) -> str:
         """Return a short hash that is equal for graphs that do the same: a dead letter's graph."""
+        import hashlib  # loads a library of its own
+
         text = json.dumps(_stable(self.to_dict()), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
