@@ -46,7 +46,7 @@ picture: $(READY) editor ## draw the pictures of the editor in wiki/images anew
 test: $(READY) ## run all tests
 	@.ci/services
 	@.ci/editor build || test $$? = 3
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-all: ## run all tests on each supported Python that is found
 	@failed=; for version in $(PYTHONS); do \
