@@ -210,7 +210,7 @@ class Shortcut:
         That takes a twentieth of the time of an item that comes alone.
         """
         done, spent = self._done, self._spent
-        if spent:
+        if done or spent:
             self._done, self._spent = 0, 0.0
             for stage, share in zip(self._stages, self._shares, strict=True):
                 stage.count(done, spent * share)

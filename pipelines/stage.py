@@ -231,6 +231,7 @@ class Stage:
             self._watch = Watch(node.properties.timeout, task)
             self._watch.begin()
         self._sort(over)
+        self._finished = node.finished  # where the run ends in this call, that is what has been
 
     def leave(self) -> None:
         """Let the node be by itself from now on; what was done has been sent on."""

@@ -1660,6 +1660,31 @@ def test_a_worker_that_cant_be_replaced(tmp_path: Path) -> None:
     assert "only one of us" in report.nodes["f"].last_error
 
 
+def test_a_cancel_while_a_retry_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went through in the same run of items before is still counted."""
+    monkeypatch.setattr("pipelines.shortcut.MOST", 0)  # so that the run goes from stage to stage
+
+    def fail(item: int) -> int:
+        if item == 2:
+            raise OSError(item)
+        return item
+
+    async def main() -> RunReport:
+        step = node(fail, retry={"attempts": 2, "backoff": 60})
+        plumber = Plumber(graph("s > f; f > o", s=range(9), f=step, o=same))
+        plumber.create_pipeline()
+        await until(lambda: plumber["f"].retried and plumber["o"].received)
+        plumber.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await plumber.join()
+        assert not getattr(cancelled.value, "__notes__", ())
+        assert plumber.report is not None
+        return plumber.report
+
+    counts = really_ended(main()).nodes
+    assert counts["f"].passed_on == counts["o"].received == 2
+
+
 def test_a_call_that_is_given_up() -> None:
     """Its worker is killed before its lane is used again, by another one."""
 

@@ -45,7 +45,7 @@ def check_plan(plan: Plan, run: Any = run_virtually, make: Any = Plumber) -> Non
         assert plumber.report is not None
         assert plumber.report.nodes[caught.value.node].failed >= 1
         notes = "".join(getattr(caught.value, "__notes__", ()))
-        assert "lost" not in notes
+        assert "lost" not in notes, notes
         assert "CancelledError" not in notes  # which is how the others ended, and no failure
         report = plumber.report
     else:
