@@ -1522,7 +1522,7 @@ def test_a_cancel_before_a_worker_starts(tmp_path: Path, monkeypatch: pytest.Mon
         step = node(portable.Diary, {"path": str(diary)}, executor="process", concurrency=2)
         plumber = Plumber(graph("s > f", s=range(20), f=step))
         plumber.create_pipeline()
-        await until(diary.exists)
+        await until(lambda: diary.exists() and diary.read_text())
         await turns(5)  # until the other start is in its lane
         plumber.cancel()
         await until(lambda: plumber["f"].state == "stopped")
