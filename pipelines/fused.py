@@ -18,6 +18,7 @@ import contextvars
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.failure import SPECIAL, is_plain
 from pipelines.pace import Pace
@@ -25,6 +26,7 @@ from pipelines.pool import Calls
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.serial import serve
+from pipelines.shortcut import Shortcut, Stop
 from pipelines.spread import SpreadInlet, SpreadStage
 from pipelines.stage import Stage
 
@@ -73,6 +75,8 @@ class Fused(abc.ABC):
             [_stage_of(node)(node, self._sends(node, nodes)) for node in nodes] for nodes in lines
         ]
         self._stages = [stage for line in self._lines for stage in line]
+        #: One loop through all stages, where there can be one.
+        self._shortcut: Shortcut | None = None
         self._split = split
         self._schedule = lines[0][0].schedule
         self._task = asyncio.current_task()
@@ -108,12 +112,9 @@ class Fused(abc.ABC):
                 if not await self._go_on():
                     break
         finally:
-            self._settle()
+            if self._shortcut is not None:
+                self._shortcut.settle()
         return whole
-
-    @abc.abstractmethod
-    def _settle(self) -> None:
-        """Bring the nodes' counters up to date."""
 
     @abc.abstractmethod
     async def _flow(self) -> bool:
@@ -121,6 +122,29 @@ class Fused(abc.ABC):
 
         Otherwise the nodes have been split, or are to be.
         """
+
+    async def _rush(self, shortcut: Shortcut, items: list[Any], now: float) -> None:
+        """Take items through all stages in one loop; `_calm` then tells of nothing special."""
+        done, stop = await shortcut.run(items, now)
+        if stop is not None and self._at.interrupted:
+            await self._at.end(stop.made, stop.error)
+            self._calm = False
+            return
+        self._at = self._stages[-1]
+        send(self._at)
+        if stop is not None:
+            self._give_back(items[done + 1 :])
+            self._stages[stop.stage].tell(stop.made, stop.error)
+            await self._finish(stop)
+
+    def _give_back(self, items: list[Any]) -> None:
+        inlet = self._stages[0].node.inlet
+        assert inlet is not None
+        inlet.give_back(items)
+
+    @abc.abstractmethod
+    async def _finish(self, stop: Stop) -> None:
+        """Go on from stage to stage with an item that can't take the shortcut any further."""
 
     def _pace(self, most: int) -> Pace:
         """Return how many items to take at a time, for as many stages as there are."""
@@ -150,10 +174,12 @@ class Fused(abc.ABC):
 
     def _interrupt(self) -> None:
         """Split the nodes, as the call of the stage under way waits."""
-        stage = self._at
         if self._schedule.over:
             return
         assert self._task is not None
+        if self._shortcut is not None and (parted := self._shortcut.part()) is not None:
+            self._leave_shortcut(*parted)
+        stage = self._at
         try:
             stage.interrupt(self._task)
         except BaseException as error:
@@ -165,6 +191,13 @@ class Fused(abc.ABC):
             stage.leave()
         if self._fault is None and len(pieces := list(self._pieces())) > 1:
             self._split(pieces)
+
+    def _leave_shortcut(self, left: list[Any], stop: Stop) -> None:
+        """Have all lie where it would if the item whose call waits had come from stage to stage."""
+        send(self._stages[-1])
+        self._give_back(left)
+        self._at = self._stages[stop.stage]
+        self._at.begin(stop.item)
 
     @abc.abstractmethod
     def _flush(self) -> None:

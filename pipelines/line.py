@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from pipelines.fused import MOST, Fused, Split, send
 from pipelines.processor import Processor
 from pipelines.schedule import clock
 from pipelines.serial import obstacle, ready
-from pipelines.shortcut import Shortcut
+from pipelines.shortcut import Shortcut, Stop
 from pipelines.spread import SpreadInlet
 from pipelines.stage import Stage
 from pipelines.suspension import noticed
@@ -23,10 +23,6 @@ class Line(Fused):
     def __init__(self, nodes: Sequence[Processor], split: Split) -> None:
         super().__init__([nodes], split)
         self._shortcut = Shortcut.through(self._stages)
-
-    def _settle(self) -> None:
-        if self._shortcut is not None:
-            self._shortcut.settle()
 
     async def _flow(self) -> bool:
         first, last = self._stages[0].node, self._stages[-1].node
@@ -86,42 +82,17 @@ class Line(Fused):
     def _flush(self) -> None:
         """Do nothing: the one stage with results has sent them."""
 
-    async def _push(self, items: list[Any], now: float) -> None:
-        """Take items through the nodes; `_calm` then tells whether nothing waits."""
-        if self._shortcut is None or not self._shortcut.is_open(len(items)):
-            await self._go_through(self._stages, items, now)
-            return
-        done, stop = await self._shortcut.run(items, now)
-        if stop is not None and self._at.interrupted:
-            await self._at.end(stop.made, stop.error)
-            self._calm = False
-            return
-        self._at = self._stages[-1]
-        send(self._at)
-        if stop is not None:
-            self._give_back(items[done + 1 :])
-            stages = self._stages[stop.stage :]
-            stages[0].tell(stop.made, stop.error)
-            await self._go_through(stages, [stop.item], clock())
+    def _push(self, items: list[Any], now: float) -> Coroutine[Any, Any, None]:
+        """Return what takes items through the nodes; `_calm` then tells whether nothing waits."""
+        if self._shortcut is not None and self._shortcut.is_open(len(items)):
+            return self._rush(self._shortcut, items, now)
+        return self._go_through(self._stages, items, now)
 
-    def _give_back(self, items: list[Any]) -> None:
-        inlet = self._stages[0].node.inlet
-        assert inlet is not None
-        inlet.give_back(items)
-
-    def _interrupt(self) -> None:
-        if self._shortcut is not None and not self._schedule.over:
-            parted = self._shortcut.part()
-            if parted is not None:
-                send(self._stages[-1])
-                left, stop = parted
-                self._give_back(left)
-                self._at = self._stages[stop.stage]
-                self._at.begin(stop.item)
-        super()._interrupt()
+    async def _finish(self, stop: Stop) -> None:
+        await self._go_through(self._stages[stop.stage :], [stop.item], clock())
 
     async def _go_through(self, stages: Sequence[Stage], items: list[Any], now: float) -> None:
-        """Take items from one stage to the next, like `_push`."""
+        """Take items from one stage to the next, like `_rush`."""
         for stage in stages:
             self._at = stage
             now = await stage.run(items, now)

@@ -1,14 +1,15 @@
 """Whole graphs of steps that don't wait: forks, joins and merges, with no queue between them.
 
 What a stage needs lies in the results of those before it: a fork's are used twice, a join's inputs
-are zipped, a merge's put one behind the other. As soon as anything is out of the ordinary, be it an
-item that is left out, streams of unequal length or a call that waits, all goes into the queues
-where it would lie otherwise, and the lines of the graph go on by themselves.
+are zipped, a merge's put one behind the other; without merges, one loop may call all steps for an
+item before the next one is taken. As soon as anything is out of the ordinary, be it an item that is
+left out, streams of unequal length or a call that waits, all goes into the queues where it would
+lie otherwise, and the lines of the graph go on by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipelines.inlet import Inlet, JoinInlet, SourceInlet
 from pipelines.line import Line
 from pipelines.processor import Processor
 from pipelines.schedule import clock
+from pipelines.shortcut import Shortcut, Stop
 from pipelines.stage import Stage
 from pipelines.suspension import noticed
 
@@ -28,11 +30,13 @@ class Region(Fused):
 
     def __init__(self, lines: Sequence[Sequence[Processor]], split: Split) -> None:
         super().__init__(lines, split)
-        place = {stage.node.name: number for number, stage in enumerate(self._stages)}
-        self._place = place
+        self._place = {stage.node.name: number for number, stage in enumerate(self._stages)}
+        #: The numbers of the stages that each gets its items from.
         self._inputs = [
-            [self._stages[place[edge.source]] for edge in _edges(stage)] for stage in self._stages
+            [self._place[edge.source] for edge in _edges(stage)] for stage in self._stages
         ]
+        if self._inputs.count([]) == 1 and not any(map(_merges, self._stages)):
+            self._shortcut = Shortcut.through(self._stages, self._inputs)
         #: The first stage that has not begun to run, in the run of items under way.
         self._next = 0
 
@@ -73,19 +77,49 @@ class Region(Fused):
                 return False
             pace.adapt(max(counts), clock() - began)
 
-    def _settle(self) -> None:
-        """Do nothing: each stage counts for itself."""
-
     async def _go_on_alone(self, node: Processor) -> bool:
         await Line([node], self._split).run()
         return False
 
-    async def _push(self, limit: int, now: float) -> None:
-        """Take a run of items through the nodes; `_calm` then tells of nothing special."""
-        for number, stage in enumerate(self._stages):
+    def _push(self, limit: int, now: float) -> Coroutine[Any, Any, None]:
+        """Return what takes items through the nodes; `_calm` then tells of nothing special.
+
+        Args:
+            limit: items that each source gives at most.
+            now: `clock()` as it is.
+        """
+        items = self._gather(0, limit)
+        assert items is not None
+        if self._shortcut is not None and self._shortcut.is_open(len(items)):
+            return self._rush(self._shortcut, items, now)
+        return self._go_through(0, items, limit, now)
+
+    async def _finish(self, stop: Stop) -> None:
+        self._lay(stop)
+        await self._go_through(stop.stage, [stop.item], 1, clock())
+
+    def _leave_shortcut(self, left: list[Any], stop: Stop) -> None:
+        super()._leave_shortcut(left, stop)
+        self._lay(stop)
+        self._next = stop.stage + 1
+
+    def _lay(self, stop: Stop) -> None:
+        """Leave what has become of an item at each stage that it has passed."""
+        for stage, result in zip(self._stages, stop.before, strict=False):
+            stage.results = [result]
+
+    async def _go_through(self, start: int, given: list[Any], limit: int, now: float) -> None:
+        """Take items from stage to stage, like `_rush`.
+
+        Args:
+            start: the first stage to run; those before it have been.
+            given: what it gets.
+            limit: see `_push`.
+            now: the same.
+        """
+        for number, stage in enumerate(self._stages[start:], start):
             self._at, self._next = stage, number
-            inputs = self._inputs[number]
-            items = inputs[0].results if len(inputs) == 1 else self._gather(number, limit)
+            items = given if number == start else self._gather(number, limit)
             if items is None:
                 self._calm = False
                 self._flush()
@@ -106,12 +140,13 @@ class Region(Fused):
 
     def _gather(self, number: int, limit: int) -> list[Any] | None:
         """Return what a stage is to get; `None` where rows can't be made of it."""
-        inputs = self._inputs[number]
+        columns = [self._stages[each].results for each in self._inputs[number]]
+        if len(columns) == 1:
+            return columns[0]
         inlet = self._stages[number].node.inlet
         assert inlet is not None
         if isinstance(inlet, SourceInlet):
             return inlet.take(min(len(inlet.items), limit))
-        columns = [stage.results for stage in inputs]
         if not isinstance(inlet, JoinInlet):
             return list(chain.from_iterable(columns))
         if len(set(map(len, columns))) > 1:
@@ -130,6 +165,11 @@ class Region(Fused):
 def _is_held(inlet: Inlet | None) -> bool:
     """Tell whether a way in waits for more edges."""
     return inlet is not None and inlet.merge is not None and inlet.merge.held is not None
+
+
+def _merges(stage: Stage) -> bool:
+    """Tell whether a stage gets items of several others one by one."""
+    return len(_edges(stage)) > 1 and not isinstance(stage.node.inlet, JoinInlet)
 
 
 def _edges(stage: Stage) -> Sequence[Any]:

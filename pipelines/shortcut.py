@@ -1,10 +1,12 @@
-"""One loop through all steps of a line, instead of one loop for each of them.
+"""One loop through all steps of a line or a region, instead of one loop for each of them.
 
 From stage to stage, an item of four functions passes through four lists. Here their calls are
 written out one below the other, for as many as there are: nothing lies between them, and the
 interpreter specializes each for the function that it calls. An item takes a sixth less time with
 Python 3.11, a fourth less with 3.12 and 3.13, where a call from `map` costs more. With one function
 it is a twentieth and a tenth. Coroutine functions take a fifth less.
+
+A fork's result is called for twice; a join's row is the arguments of a call.
 
 That is for quick steps and plain results. What is out of the ordinary goes from stage to stage, and
 now and then so does everything: that tells how the time is shared among the steps. Once a call
@@ -14,7 +16,7 @@ waits, the loop comes to its end behind that one.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import length_hint
 from types import CodeType, CoroutineType, FunctionType
 from typing import Any, NamedTuple, TypeAlias
@@ -46,14 +48,16 @@ class Stop(NamedTuple):
     """An item that can't go on here.
 
     Attributes:
-        stage: its number; what its step returned is special, or it raised.
+        stage: its number; what its step returned is special, or it raised, or its call waits.
         item: what its step was called with.
-        made: what the step returned; nothing if it raised.
+        before: what the stages before it have made of the item.
+        made: what the step returned; nothing if it raised, or is still to return.
         error: what it raised.
     """
 
     stage: int
     item: Any
+    before: Sequence[Any]
     made: Sequence[Any] = ()
     error: BaseException | None = None
 
@@ -62,40 +66,62 @@ class _Form(NamedTuple):
     """What a loop is written for.
 
     Attributes:
+        inputs: the stages whose results each stage's step is called with, two or more for the row
+            of a join. Those without get what they are from outside.
         awaits: whether each stage's calls are awaited.
+        unpacks: whether each stage's step takes a row as several arguments.
         makes: the first one has items as they are, and calls no step.
-        unpacks: the first one's step takes an item, a row, as several arguments.
         keeps: the last one's results go on.
     """
 
+    inputs: tuple[tuple[int, ...], ...]
     awaits: tuple[bool, ...]
+    unpacks: tuple[bool, ...]
     makes: bool
-    unpacks: bool
     keeps: bool
+
+    def names(self, stage: int) -> list[str]:
+        """Return what the loop calls a stage's item, or the parts of its row."""
+        inputs = [f"result{number}" for number in self.inputs[stage]]
+        return inputs or ["result0" if self.makes else "item"]
+
+    def call(self, stage: int) -> str:
+        """Return a stage's call."""
+        names = self.names(stage)
+        row, joins, unpacks = ", ".join(names), len(names) > 1, self.unpacks[stage]
+        argument = row if joins == unpacks else f"*{row}" if unpacks else f"({row})"
+        return f"{'await ' * self.awaits[stage]}call{stage}({argument})"
 
 
 #: A run of items, and those of them that have not begun.
 _Items: TypeAlias = list[Any]
 _Left: TypeAlias = Iterator[Any]
 
+#: Where a loop came to its end: the stage, the loop's variables, and what it raised. A stage that
+#: raised is to be found out by the line: to note each call would cost as much as a check.
+_End: TypeAlias = tuple[int | None, dict[str, Any], BaseException | None]
+
 #: Calls the steps with each item. Takes the items, the list for the last step's results, the steps,
 #: the types that results are likely of, which it brings up to date, and a list that is empty as
 #: long as it is to go on behind a call that it awaits. A coroutine function if it awaits any.
 _Loop: TypeAlias = Callable[
     [_Left, list[Any], Sequence[Callable[..., Any]], list[type | None], list[bool]],
-    "CoroutineType[Any, Any, Stop | None] | Stop | None",
+    "CoroutineType[Any, Any, _End | None] | _End | None",
 ]
 
 
 class Shortcut:
-    """Takes runs of items through a line.
+    """Takes runs of items through a line or a region.
 
     Args:
-        stages: those of the line; the first may make the items.
+        stages: in topological order; the first may make the items.
+        inputs: the numbers of the stages that each gets its items from. The first has none, and it
+            alone; one with several is a join.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], inputs: Sequence[Sequence[int]]) -> None:
         self._stages = stages
+        self._inputs = tuple(map(tuple, inputs))
         self._form: _Form | None = None
         self._kinds: list[type | None] = [None] * len(stages)
         #: The part of the time that each stage takes, and what says so.
@@ -112,14 +138,23 @@ class Shortcut:
         for stage in stages:
             stage.uncounted = self.settle
         #: A loop that awaits calls, with its run of items and what is left of it.
-        self._under_way: tuple[CoroutineType[Any, Any, Stop | None], _Items, _Left] | None = None
+        self._under_way: tuple[CoroutineType[Any, Any, _End | None], _Items, _Left] | None = None
         #: Not empty once a call waits: the loop is to come back with that alone.
         self._parted: list[bool] = []
 
     @classmethod
-    def through(cls, stages: Sequence[Stage]) -> Shortcut | None:
-        """Return a shortcut through these stages if there are functions, and not too many."""
-        return cls(stages) if 0 < len(stages) - stages[0].makes <= MOST else None
+    def through(
+        cls, stages: Sequence[Stage], inputs: Sequence[Sequence[int]] | None = None
+    ) -> Shortcut | None:
+        """Return a shortcut through these stages if there are functions, and not too many.
+
+        Args:
+            stages: see `Shortcut`.
+            inputs: the same; those of a line by default.
+        """
+        if not 0 < len(stages) - stages[0].makes <= MOST:
+            return None
+        return cls(stages, inputs or [(), *((before,) for before in range(len(stages) - 1))])
 
     def is_open(self, count: int) -> bool:
         """Tell whether the next run, of `count` items, is to be taken here."""
@@ -161,16 +196,17 @@ class Shortcut:
         if self._form is None or self._form.keeps != bool(last.node.outlet.edges):
             self._write()
         left, self._began = iter(items), began
-        stop = self._loop(left, results, self._calls, self._kinds, self._parted)
-        if type(stop) is CoroutineType:
-            self._under_way = stop, items, left
-            stop = await stop
+        end = self._loop(left, results, self._calls, self._kinds, self._parted)
+        if type(end) is CoroutineType:
+            self._under_way = end, items, left
+            end = await end
             self._under_way = None
-        if stop is None:
+        if end is None:
             self._pause = 0
             self._done += len(items)
             self._spent += clock() - began
             return len(items), None
+        stop = self._stop(*end)
         if self._parted:
             return 0, stop
         self._closed = self._pause = min(2 * self._pause + 1, PAUSE)
@@ -188,11 +224,40 @@ class Shortcut:
         loop, items, left = self._under_way
         frame = loop.cr_frame
         assert frame is not None
-        assert self._form is not None
         self._parted.append(True)
         stage, _ = divmod(frame.f_lineno - _FIRST, _LINES)
         done = self._stopped(stage, items, left)
-        return items[done + 1 :], Stop(stage, frame.f_locals[_names(self._form)[stage]])
+        return items[done + 1 :], self._stop_at(stage, frame.f_locals)
+
+    def _stop(self, stage: int | None, values: dict[str, Any], error: BaseException | None) -> Stop:
+        """Tell what became of an item that has not come through."""
+        if error is None:
+            assert stage is not None
+            return self._stop_at(stage, values, [values[f"result{stage}"]])
+        trace = error.__traceback__
+        assert trace is not None
+        stage, line = divmod(trace.tb_lineno - _FIRST, _LINES)
+        inside = 0 <= stage < len(self._stages) and not isinstance(error, GeneratorExit)
+        if not inside or (line and not isinstance(error, Exception)):
+            raise error  # a KeyboardInterrupt, or want of memory, where no call is under way
+        if line:  # a proxy could not tell its class
+            return self._stop_at(stage, values, [values[f"result{stage}"]])
+        if isinstance(error, StopIteration):
+            error = stopped_iterating()
+        return self._stop_at(stage, values, error=error.with_traceback(trace.tb_next))
+
+    def _stop_at(
+        self,
+        stage: int,
+        values: Mapping[str, Any],
+        made: Sequence[Any] = (),
+        error: BaseException | None = None,
+    ) -> Stop:
+        before = [values[f"result{number}"] for number in range(stage)]
+        row = tuple([before[number] for number in self._inputs[stage]])
+        if not row:
+            row = (made[0] if self._stages[0].makes else values["item"],)
+        return Stop(stage, row[0] if len(row) == 1 else row, before, made, error)
 
     def _stopped(self, stage: int, items: _Items, left: _Left) -> int:
         """Count the items that have come through, which it returns, and one at a stage."""
@@ -217,12 +282,15 @@ class Shortcut:
 
     def _write(self) -> None:
         """Write the loop, anew where a last node has come to lead somewhere."""
-        first, last = self._stages[0].node, self._stages[-1].node
-        makes = self._stages[0].makes
-        awaits = tuple(stage.node.shape.is_async and not stage.makes for stage in self._stages)
-        form = _Form(awaits, makes, first.star is not None, bool(last.outlet.edges))
-        self._form = form
-        self._calls = [stage.node.star or stage.node.call for stage in self._stages]
+        nodes = [stage.node for stage in self._stages]
+        self._form = form = _Form(
+            self._inputs,
+            awaits=tuple(each.node.shape.is_async and not each.makes for each in self._stages),
+            unpacks=tuple(node.star is not None for node in nodes),
+            makes=self._stages[0].makes,
+            keeps=bool(nodes[-1].outlet.edges),
+        )
+        self._calls = [node.star or node.call for node in nodes]
         # With code of its own, as the interpreter specializes that for what it calls.
         self._loop: _Loop = FunctionType(_code(form).replace(), _NAMES)
 
@@ -240,54 +308,31 @@ def _code(form: _Form) -> CodeType:
     `type()`. It may lie, as that of a proxy does, but nothing that is special lies. A list of
     results that nobody takes would cost a twentieth.
     """
-    stages = range(len(form.awaits))
-    items, results = _names(form), [f"result{stage}" for stage in stages]
+    stages = range(len(form.inputs))
+    results = [f"result{stage}" for stage in stages]
     lines = [
         f"{'async ' * any(form.awaits)}def loop(items, results, calls, kinds, parted):",
         f"    {''.join(f'call{stage}, ' for stage in stages)} = calls",
         f"    {''.join(f'kind{stage}, ' for stage in stages)} = kinds",
         "    try:",
-        f"        for {items[0]} in items:",
+        f"        for {form.names(0)[0]} in items:",
     ]
-    for stage, item, result in zip(stages, items, results, strict=True):
-        row = "*" if form.unpacks and not stage else ""
-        waits, over = ("await ", "parted or ") if form.awaits[stage] else ("", "")
+    for stage, result in zip(stages, results, strict=True):
+        over = "parted or " * form.awaits[stage]
         lines += [
-            f"            {result} = {waits}call{stage}({row}{item})" if item != result else "",
+            "" if form.makes and not stage else f"            {result} = {form.call(stage)}",
             f"            if {over}{result}.__class__ is not kind{stage}"
-            f" and type({result}) in SPECIAL: return Stop({stage}, {item}, [{result}])",
+            f" and type({result}) in SPECIAL: return {stage}, locals(), None",
         ]
     lines += [
         f"            results.append({results[-1]})" if form.keeps else "",
         "    except BaseException as error:",
-        f"        return stop(error, locals(), {[*items, results[-1]]})",
+        "        return None, locals(), error",
         f"    kinds[:] = map(type, [{', '.join(results)}])",
     ]
     module = compile("\n".join(lines), f"<{__name__}>", "exec")
     return next(each for each in module.co_consts if isinstance(each, CodeType))
 
 
-def _names(form: _Form) -> list[str]:
-    """Return what a loop calls the items of each stage."""
-    results = [f"result{stage}" for stage in range(len(form.awaits))]
-    return ["result0" if form.makes else "item", *results[:-1]]
-
-
-def _stop(error: BaseException, values: dict[str, Any], names: Sequence[str]) -> Stop:
-    """Find out by the line what raised: to note each call would cost as much as a check."""
-    trace = error.__traceback__
-    assert trace is not None
-    stage, line = divmod(trace.tb_lineno - _FIRST, _LINES)
-    inside = 0 <= stage < len(names) - 1 and not isinstance(error, GeneratorExit)
-    if not inside or (line and not isinstance(error, Exception)):
-        raise error  # a KeyboardInterrupt, or want of memory, where no call is under way
-    item = values[names[stage]]
-    if line:
-        return Stop(stage, item, [values[names[stage + 1]]])  # a proxy could not tell its class
-    if isinstance(error, StopIteration):
-        error = stopped_iterating()
-    return Stop(stage, item, error=error.with_traceback(trace.tb_next))
-
-
 #: What loops refer to.
-_NAMES: dict[str, Any] = {"SPECIAL": SPECIAL, "Stop": Stop, "stop": _stop}
+_NAMES: dict[str, Any] = {"SPECIAL": SPECIAL}

@@ -54,6 +54,7 @@ def check_plan(plan: Plan, run: Any = run_virtually, make: Any = Plumber) -> Non
     assert all(node.balanced for node in report.nodes.values())
 
 
+@pytest.mark.timeout(180)  # half a minute of a processor that has nothing else
 @settings(max_examples=1_000, suppress_health_check=list(HealthCheck))
 @given(plans())
 def test_a_random_graph_gives_what_the_model_gives(plan: Plan) -> None:

@@ -108,6 +108,47 @@ def test_coroutine_functions_are_called_item_by_item() -> None:
     assert calls.whole("a", "c") > 0.9 * MANY
 
 
+def diamond(source: Any, a: Any, b: Any, j: Any, o: Any) -> dict[str, Any]:
+    """Return the document of a source, two branches, their join and what gets its results."""
+    return graph("s > a b; a > j; b > j; j > o", s=source, a=a, b=b, j=j, o=o)
+
+
+def test_branches_and_their_join_are_called_item_by_item() -> None:
+    """An item goes through the branches and their join before the next one is taken."""
+    calls = Calls()
+    a, b = calls.step("a"), calls.step("b", lambda item: -item)
+    run(diamond(range(MANY), a, b, lambda one, two: (one, two), calls.step("o")))
+    assert [item for name, item in calls.made if name == "o"] == [(n, -n) for n in range(MANY)]
+    assert calls.whole("a", "o") > 0.9 * MANY
+    assert calls.whole("a", "b") == 0
+
+
+@pytest.mark.parametrize("waits", ["a", "b", "j"])
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_call_that_waits_where_streams_part_or_meet(waits: str, concurrency: int) -> None:
+    """Every item before that one is through, and rows stay rows."""
+    got: list[Any] = []
+    at_wait: list[int] = []
+
+    def step(name: str) -> Any:
+        async def call(item: Any) -> Any:
+            if name == waits and item in (MANY // 2, (MANY // 2, MANY // 2)):
+                await asyncio.sleep(0.01)
+                at_wait.append(len(got))
+            return item
+
+        return node(call, concurrency=concurrency)
+
+    async def join(one: int, two: int) -> Any:
+        return await step("j")["func"]((one, two))
+
+    steps = step("a"), step("b"), node(join, concurrency=concurrency)
+    report = run(diamond(range(MANY), *steps, got.append))
+    assert got == [(number, number) for number in range(MANY)]
+    assert at_wait == [MANY // 2]
+    assert {counts.received for name, counts in report.nodes.items() if name != "s"} == {MANY}
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_call_that_waits_after_many_that_did_not(concurrency: int, fails: bool) -> None:
@@ -139,7 +180,15 @@ async def quick(item: Any) -> Any:
     return item
 
 
-def test_a_call_that_waits_and_is_cancelled() -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        lambda a, b: graph("s > a; a > b; b > o", s=range(MANY), a=a, b=b, o=same),
+        lambda a, b: diamond(range(MANY), a, b, lambda one, two: (one, two), same),
+    ],
+    ids=["line", "region"],
+)
+def test_a_call_that_waits_and_is_cancelled(document: Callable[[Any, Any], dict[str, Any]]) -> None:
     """The run ends at once, and the item is in flight."""
     begun = asyncio.Event()
 
@@ -150,7 +199,7 @@ def test_a_call_that_waits_and_is_cancelled() -> None:
         return item
 
     async def main() -> Plumber:
-        plumber = Plumber(line(range(MANY), same, node(wait, concurrency=1), same))
+        plumber = Plumber(document(same, node(wait, concurrency=1)))
         plumber.create_pipeline()
         await begun.wait()
         plumber.cancel()
@@ -160,9 +209,10 @@ def test_a_call_that_waits_and_is_cancelled() -> None:
 
     report = ended(main()).report
     assert report is not None
+    assert report.nodes["a"].received == MANY // 2 + 1
     assert report.nodes["b"].in_flight == 1
     assert report.nodes["b"].received == MANY // 2 + 1
-    assert report.nodes["c"].received == MANY // 2
+    assert report.nodes["o"].received == MANY // 2
 
 
 def test_the_traceback_of_a_call_that_has_waited() -> None:
@@ -436,6 +486,12 @@ def test_a_random_graph_gives_what_the_model_gives(plan: Plan) -> None:
     check_plan(plan)
 
 
+def oddities(*more: str) -> st.SearchStrategy[dict[int, str]]:
+    """Return a strategy of what a step makes of some items."""
+    kinds = ["skip", "leave", "raise", "list", "dict", "later", *more]
+    return st.dictionaries(st.integers(0, 99), st.sampled_from(kinds), max_size=8)
+
+
 def odd_step(odd: dict[int, str]) -> Callable[[Any], Any]:
     """Return a step that makes something else of some items; their number comes first in each."""
     asked: set[int] = set()
@@ -461,36 +517,83 @@ def odd_step(odd: dict[int, str]) -> Callable[[Any], Any]:
     return step
 
 
+def later_step(odd: dict[int, str], concurrency: int) -> Any:
+    """Return the node of a coroutine function like `odd_step`, whose calls may wait as well."""
+    step = odd_step(odd)
+
+    async def awaited(item: Any) -> Any:
+        if odd.get(item[0]) == "wait":
+            await asyncio.sleep(0)
+        return step(item)
+
+    return node(awaited, on_error="skip", concurrency=concurrency)
+
+
+def on_with(odd: dict[int, str], item: Any) -> Any:
+    """Return what goes on behind such a step, in the end; `None` for nothing."""
+    match odd.get(item[0]):
+        case "skip" | "leave" | "raise":
+            return None
+        case "list":
+            return [item[0]]
+        case "dict":
+            return {0: item[0]}
+    return item
+
+
 @pytest.mark.usefixtures("at_once")
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(
-        st.dictionaries(
-            st.integers(0, 99),
-            st.sampled_from(["skip", "leave", "raise", "list", "dict", "later"]),
-            max_size=8,
-        ),
-        min_size=2,
-        max_size=5,
-    ),
-    st.integers(1, 100),
-)
+@given(st.lists(oddities(), min_size=2, max_size=5), st.integers(1, 100))
 def test_a_random_line_gives_what_the_model_gives(plan: list[dict[int, str]], count: int) -> None:
     """Values, their order and the counters are right, whatever each step makes of each item."""
     left: list[Any] = [(number,) for number in range(count)]
     expected: list[tuple[int, int]] = []
     for odd in plan:
         received = len(left)
-        kinds: dict[str, Callable[[int], Any]] = {
-            "list": lambda number: [number],
-            "dict": lambda number: {0: number},
-        }
-        on = [item for item in left if odd.get(item[0]) not in ("skip", "leave", "raise")]
-        left = [kinds[odd[item[0]]](item[0]) if odd.get(item[0]) in kinds else item for item in on]
-        expected.append((received, received - len(on)))
+        left = [made for item in left if (made := on_with(odd, item)) is not None]
+        expected.append((received, received - len(left)))
     got: list[Any] = []
     steps = [node(odd_step(odd), on_error="skip") for odd in plan]
     report = run(line([(number,) for number in range(count)], *steps, got.append))
     assert got == left
     counts = [report.nodes[name] for name in "abcdefgh"[: len(plan)]]
     assert [(each.received, each.skipped) for each in counts] == expected
+
+
+@pytest.mark.usefixtures("at_once")
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(
+    st.fixed_dictionaries(dict.fromkeys("abcj", oddities("wait"))),
+    st.integers(1, 100),
+    st.sampled_from([0, 1, 3]),
+)
+def test_a_random_region_gives_what_the_model_gives(
+    plan: dict[str, dict[int, str]], count: int, concurrency: int
+) -> None:
+    """So are they where the streams part and are joined, of functions or of coroutine functions."""
+
+    def step(name: str) -> Any:
+        odd = plan[name]
+        return later_step(odd, concurrency) if concurrency else node(odd_step(odd), on_error="skip")
+
+    seen: dict[str, int] = dict.fromkeys("abcj", 0)
+    expected: list[Any] = []
+    for item in [(number,) for number in range(count)]:
+
+        def through(name: str, given: Any) -> Any:
+            if given is not None:
+                seen[name] += 1
+                return on_with(plan[name], given)
+            return None
+
+        one, two = through("b", through("a", item)), through("c", item)
+        row = None if one is None or two is None else (item[0], one, two)
+        if (made := through("j", row)) is not None:
+            expected.append(made)
+    got: list[Any] = []
+    nodes = {"r": lambda one, two: (one[0], one, two), "o": got.append}
+    items = [(number,) for number in range(count)]
+    edges = "s > a c; a > b; b > r; c > r; r > j; j > o"
+    report = run(graph(edges, s=items, **{name: step(name) for name in "abcj"}, **nodes))
+    assert got == expected
+    assert {name: report.nodes[name].received for name in "abcj"} == seen
