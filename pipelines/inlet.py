@@ -168,22 +168,18 @@ class Inlet:
         """Forget the wakeup."""
         self._wakeup = None
 
-    def arrived(self) -> None:
-        """Be told by an edge that was empty that it has an item."""
-        self._ring()
-
-    def ending(self) -> None:
-        """Be told by an edge that it was closed."""
-        self._ring()
-
     def rouse(self) -> None:
         """Have who waits for an item look again at why it waits."""
-        self._ring()
-
-    def _ring(self) -> None:
         wakeup, self._wakeup = self._wakeup, None
         if wakeup is not None:
             wakeup()
+
+    #: Be told by an edge that was empty that it has an item.
+    arrived = rouse
+
+    def ending(self) -> None:
+        """Be told by an edge that it was closed."""
+        self.rouse()
 
     def abandon(self) -> None:
         """Give up all that is and will be sent here, and let those who wait to send go on."""
@@ -230,7 +226,7 @@ class MergeInlet(Inlet):
     def let_go(self) -> None:
         """End as usual, at once where all edges have."""
         self.held = None
-        self._ring()
+        self.rouse()
 
     def arm(self, wakeup: Wakeup) -> None:
         super().arm(wakeup)
@@ -418,7 +414,7 @@ class JoinInlet(Inlet):
         # Counted, not looked up: with a thousand edges each would look at all the others.
         self._missing -= 1
         if self._missing <= 0 or self._open < len(self.edges):
-            self._ring()
+            self.rouse()
 
     def ending(self) -> None:
         self._open -= 1
@@ -426,7 +422,7 @@ class JoinInlet(Inlet):
             return  # with a thousand edges looking at all of them each time takes longer than a run
         waits_for_all = self._on_missing in (None, "fail")
         if not self._open or not waits_for_all or any(edge.items for edge in self.edges):
-            self._ring()
+            self.rouse()
 
 
 class SourceInlet(Inlet):
@@ -554,12 +550,12 @@ class SourceInlet(Inlet):
             raise PipelinesError("the input has ended: nothing more can be put")
         self.items.append(item)
         self._count(1)
-        self._ring()
+        self.rouse()
 
     def close(self) -> None:
         """Allow no more `put`: the stream ends with the iterator."""
         self._held_open = False
-        self._ring()
+        self.rouse()
 
     def stop(self) -> None:
         """End the stream behind what lies here already."""
@@ -648,7 +644,7 @@ class Wrapping(Inlet):
 
     def _more(self) -> None:
         if self.ready(1) or self.ended:
-            self._ring()
+            self.rouse()
         else:
             self._inner.arm(self._more)
 
@@ -717,7 +713,7 @@ class BatchInlet(Wrapping):
     def _ripen(self) -> None:
         self._timer = None
         self._ripe = True
-        self._ring()
+        self.rouse()
 
     def abandon(self) -> None:
         if self._timer is not None:

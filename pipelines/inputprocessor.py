@@ -196,21 +196,16 @@ class InputProcessor(Processor):
         self.received += count
         self.finished += count
 
-    def sent(self) -> None:
-        """Be told that an item was sent; end the step after `limit` of them."""
-        if self.limit is not None and self.received >= self.limit:
-            self._end_own_task()
-
     def end_put(self) -> None:
         """Be told by the queue that nobody wants what is put: end the step, or the caller's wait.
 
         Raises:
             PipelinesError: called from outside the node.
         """
-        self._end_own_task()
+        self.end_own_task()
         raise PipelinesError(f"input node {self.name!r} has ended: nothing more can be put")
 
-    def _end_own_task(self) -> None:
+    def end_own_task(self) -> None:
         """Stop; in the step's own task, end that from the inside."""
         if self.task is None or self.task is not asyncio.current_task():
             self.stop()

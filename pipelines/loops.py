@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from pipelines.expansion import Expansion
 from pipelines.fused import Piece, Split
@@ -13,7 +14,7 @@ from pipelines.pool import Calls, Offload, Pool
 from pipelines.processor import Processor
 from pipelines.region import Region, most_at_once
 from pipelines.schedule import clock
-from pipelines.sources import drive, drive_seed
+from pipelines.sources import drive
 from pipelines.spread import SpreadInlet
 from pipelines.streaming import Streaming
 
@@ -23,7 +24,7 @@ __all__ = ["Loop", "forms_region", "fuses", "loop_of", "resumed", "spreads"]
 _KINDS = (type(None), Inlet, JoinInlet, MergeInlet)
 
 #: Runs nodes until doomsday; is given what would divide them.
-Loop = Callable[[Split], Awaitable[None]]
+Loop = Callable[[Split], Awaitable[object]]
 
 
 def loop_of(lines: Sequence[Sequence[Processor]]) -> Loop:
@@ -54,8 +55,8 @@ def loop_of(lines: Sequence[Sequence[Processor]]) -> Loop:
 def _pooled(pool: Pool) -> Loop:
     """Return the loop of a pool."""
 
-    async def loop(split: Split) -> None:
-        await pool.run()
+    def loop(split: Split) -> Awaitable[None]:
+        return pool.run()
 
     return loop
 
@@ -111,8 +112,8 @@ def resumed(piece: Piece) -> Loop:
 
 
 def _line(nodes: Sequence[Processor]) -> Loop:
-    async def loop(split: Split) -> None:
-        await Line(nodes, split).run()
+    def loop(split: Split) -> Awaitable[bool]:
+        return Line(nodes, split).run()
 
     return loop
 
@@ -153,7 +154,8 @@ def _source(source: InputProcessor, nodes: Sequence[Processor]) -> Loop:
                     # A line can't pull from it: it feeds the rest over the edge between.
                     split([Piece(line[:1], stays=True), Piece(line[1:])])
                     line = line[:1]
-                error = await _driven(source)
+                with _driven(source):
+                    error = await drive(source)
             if error is None or not await source.start_over(error):
                 return
 
@@ -167,11 +169,12 @@ async def _opened(source: InputProcessor) -> BaseException | None:
     return source.broken
 
 
-async def _driven(source: InputProcessor) -> BaseException | None:
-    """Run a source that sends its items by itself; return what it raised."""
+@contextlib.contextmanager
+def _driven(source: InputProcessor) -> Iterator[None]:
+    """Have a source send its items by itself meanwhile."""
     source.leave_line(clock())
     source.depart()
     try:
-        return await (drive_seed(source) if source.is_seed else drive(source, source.values))
+        yield
     finally:
         source.arrive()

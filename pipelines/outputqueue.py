@@ -78,7 +78,8 @@ class OutputQueue:
         node.finished += 1
         if self._outlet.hungry:
             self._outlet.feed()
-        node.sent()
+        if node.limit is not None and node.received >= node.limit:
+            node.end_own_task()
 
     def full(self) -> bool:
         """Tell whether a `put` would wait."""

@@ -322,13 +322,13 @@ def _code(form: _Form) -> CodeType:
         lines += [
             "" if form.makes and not stage else f"            {result} = {form.call(stage)}",
             f"            if {over}{result}.__class__ is not kind{stage}"
-            f" and type({result}) in SPECIAL: return {stage}, locals(), None",
+            f" and (kind{stage} := type({result})) in SPECIAL: return {stage}, locals(), None",
         ]
     lines += [
         f"            results.append({results[-1]})" if form.keeps else "",
         "    except BaseException as error:",
         "        return None, locals(), error",
-        f"    kinds[:] = map(type, [{', '.join(results)}])",
+        f"    kinds[:] = {''.join(f'kind{stage}, ' for stage in stages)}",
     ]
     module = compile("\n".join(lines), f"<{__name__}>", "exec")
     return next(each for each in module.co_consts if isinstance(each, CodeType))

@@ -22,7 +22,7 @@ from pipelines.inputprocessor import InputProcessor
 from pipelines.lane import Lane
 from pipelines.pace import Throttle
 
-__all__ = ["drive", "drive_seed"]
+__all__ = ["drive"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,31 +30,31 @@ logger = logging.getLogger(__name__)
 AHEAD = 32
 
 
-async def drive_seed(source: InputProcessor) -> BaseException | None:
+def drive(source: InputProcessor) -> Coroutine[Any, Any, BaseException | None]:
+    """Return what runs a source that sends its items by itself; it returns what that raised.
+
+    A function, not a coroutine: a source that waits goes through each at every item, and back.
+    """
+    return _until_stopped(source, _put(source) if source.is_seed else _send(source))
+
+
+async def _put(source: InputProcessor) -> None:
     """Run a coroutine of the seed's protocol, which puts its items by itself."""
-
-    async def body() -> None:
-        await source.step.target(source, source.queue, **source.spec.args)
-
-    return await _until_stopped(source, body())
+    await source.step.target(source, source.queue, **source.spec.args)
 
 
-async def drive(source: InputProcessor, values: Any) -> BaseException | None:
+async def _send(source: InputProcessor) -> None:
     """Send on what an iterable gives that a line can't pull from: async, in a thread, or paced."""
     rate = source.properties.rate_limit
     throttle = None if rate is None else Throttle(rate)
-
-    async def body() -> None:
-        async with _awaited(source, values) as items:
-            async for item in items:
-                if throttle is not None:
-                    await throttle.wait()
-                if not source.queue.offer(item):
-                    await source.queue.put(item)
-                if source.outlet.deserted or source.stopping:
-                    return
-
-    return await _until_stopped(source, body())
+    async with _awaited(source, source.values) as items:
+        async for item in items:
+            if throttle is not None:
+                await throttle.wait()
+            if not source.queue.offer(item):
+                await source.queue.put(item)
+            if source.outlet.deserted or source.stopping:
+                return
 
 
 @contextlib.asynccontextmanager

@@ -49,7 +49,7 @@ class SpreadInlet(Wrapping):
         return not busy and self._inner.ended
 
     def _more(self) -> None:
-        self._ring()  # the step is called where the line runs, not where it is woken
+        self.rouse()  # the step is called where the line runs, not where it is woken
 
     def abandon(self) -> None:
         if self._values is not None:

@@ -200,7 +200,7 @@ class Intake(Inlet):
 
     def _ripen(self) -> None:
         self._timer = None
-        self._ring()
+        self.rouse()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

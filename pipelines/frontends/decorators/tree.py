@@ -91,7 +91,7 @@ class TreeInlet(Wrapping):
         """Take in a child, with the turn that was taken for it."""
         self._children += 1
         self._give(visit)
-        self._ring()
+        self.rouse()
 
     def _give(self, visit: Visit) -> None:
         self._given.add(visit.place)
@@ -109,7 +109,7 @@ class TreeInlet(Wrapping):
         """End a call, which has no turn any more."""
         self._open -= 1
         if self.ended:
-            self._ring()
+            self.rouse()
 
     async def turn(self, place: Place, has_one: bool = False) -> None:
         """Take a turn when one is free, or at least for what comes before all that wait.
@@ -144,7 +144,7 @@ class TreeInlet(Wrapping):
                 return
         self._turns += 1
         if self.ready(1):
-            self._ring()
+            self.rouse()
 
 
 class Tree(DecoratedNode):
