@@ -125,7 +125,7 @@ class Fused(abc.ABC):
 
     async def _rush(self, shortcut: Shortcut, items: list[Any], now: float) -> None:
         """Take items through all stages in one loop; `_calm` then tells of nothing special."""
-        done, stop = await shortcut.run(items, now)
+        stop = await shortcut.run(items, now)
         if stop is not None and self._at.interrupted:
             await self._at.end(stop.made, stop.error)
             self._calm = False
@@ -133,7 +133,7 @@ class Fused(abc.ABC):
         self._at = self._stages[-1]
         send(self._at)
         if stop is not None:
-            self._give_back(items[done + 1 :])
+            self._give_back(stop.left)
             self._stages[stop.stage].tell(stop.made, stop.error)
             await self._finish(stop)
 
@@ -177,8 +177,8 @@ class Fused(abc.ABC):
         if self._schedule.over:
             return
         assert self._task is not None
-        if self._shortcut is not None and (parted := self._shortcut.part()) is not None:
-            self._leave_shortcut(*parted)
+        if self._shortcut is not None and (stop := self._shortcut.part()) is not None:
+            self._leave_shortcut(stop)
         stage = self._at
         try:
             stage.interrupt(self._task)
@@ -192,10 +192,10 @@ class Fused(abc.ABC):
         if self._fault is None and len(pieces := list(self._pieces())) > 1:
             self._split(pieces)
 
-    def _leave_shortcut(self, left: list[Any], stop: Stop) -> None:
+    def _leave_shortcut(self, stop: Stop) -> None:
         """Have all lie where it would if the item whose call waits had come from stage to stage."""
         send(self._stages[-1])
-        self._give_back(left)
+        self._give_back(stop.left)
         self._at = self._stages[stop.stage]
         self._at.begin(stop.item)
 

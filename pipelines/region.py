@@ -98,8 +98,8 @@ class Region(Fused):
         self._lay(stop)
         await self._go_through(stop.stage, [stop.item], 1, clock())
 
-    def _leave_shortcut(self, left: list[Any], stop: Stop) -> None:
-        super()._leave_shortcut(left, stop)
+    def _leave_shortcut(self, stop: Stop) -> None:
+        super()._leave_shortcut(stop)
         self._lay(stop)
         self._next = stop.stage + 1
 

@@ -51,6 +51,7 @@ class Stop(NamedTuple):
         stage: its number; what its step returned is special, or it raised, or its call waits.
         item: what its step was called with.
         before: what the stages before it have made of the item.
+        left: the items that have not begun.
         made: what the step returned; nothing if it raised, or is still to return.
         error: what it raised.
     """
@@ -58,6 +59,7 @@ class Stop(NamedTuple):
     stage: int
     item: Any
     before: Sequence[Any]
+    left: list[Any]
     made: Sequence[Any] = ()
     error: BaseException | None = None
 
@@ -93,10 +95,6 @@ class _Form(NamedTuple):
         return f"{'await ' * self.awaits[stage]}call{stage}({argument})"
 
 
-#: A run of items, and those of them that have not begun.
-_Items: TypeAlias = list[Any]
-_Left: TypeAlias = Iterator[Any]
-
 #: Where a loop came to its end: the stage, the loop's variables, and what it raised. A stage that
 #: raised is to be found out by the line: to note each call would cost as much as a check.
 _End: TypeAlias = tuple[int | None, dict[str, Any], BaseException | None]
@@ -105,7 +103,7 @@ _End: TypeAlias = tuple[int | None, dict[str, Any], BaseException | None]
 #: the types that results are likely of, which it brings up to date, and a list that is empty as
 #: long as it is to go on behind a call that it awaits. A coroutine function if it awaits any.
 _Loop: TypeAlias = Callable[
-    [_Left, list[Any], Sequence[Callable[..., Any]], list[type | None], list[bool]],
+    [Iterator[Any], list[Any], Sequence[Callable[..., Any]], list[type | None], list[bool]],
     "CoroutineType[Any, Any, _End | None] | _End | None",
 ]
 
@@ -131,14 +129,18 @@ class Shortcut:
         self._until_sample = 0
         self._quick = False
         self._closed = self._pause = 0
+        #: The run of items under way or the last one: all, those that have not begun, and its
+        #: begin.
+        self._items: list[Any] = []
+        self._left: Iterator[Any] = iter(())
         self._began = 0.0
         #: Items that have come through and are not counted yet, and the seconds that they took.
         self._done = 0
         self._spent = 0.0
         for stage in stages:
             stage.uncounted = self.settle
-        #: A loop that awaits calls, with its run of items and what is left of it.
-        self._under_way: tuple[CoroutineType[Any, Any, _End | None], _Items, _Left] | None = None
+        #: A loop that awaits calls.
+        self._under_way: CoroutineType[Any, Any, _End | None] | None = None
         #: Not empty once a call waits: the loop is to come back with that alone.
         self._parted: list[bool] = []
 
@@ -179,7 +181,7 @@ class Shortcut:
         self.settle()
         return False
 
-    async def run(self, items: list[Any], began: float) -> tuple[int, Stop | None]:
+    async def run(self, items: list[Any], began: float) -> Stop | None:
         """Take items through; what comes out are the last stage's results.
 
         Args:
@@ -187,47 +189,47 @@ class Shortcut:
             began: `clock()` as it is.
 
         Returns:
-            How many have come through, and what became of the next one if it has not. After `part`
-            that is the one whose call waited, and what is left of it.
+            What became of the first one that has not come through. After `part` that is the one
+            whose call waited, and what is left of it.
         """
         last = self._stages[-1]
         results: list[Any] = []
         last.outcomes = last.results = results
         if self._form is None or self._form.keeps != bool(last.node.outlet.edges):
             self._write()
-        left, self._began = iter(items), began
-        end = self._loop(left, results, self._calls, self._kinds, self._parted)
+        self._items, self._left, self._began = items, iter(items), began
+        end = self._loop(self._left, results, self._calls, self._kinds, self._parted)
         if type(end) is CoroutineType:
-            self._under_way = end, items, left
+            self._under_way = end
             end = await end
             self._under_way = None
         if end is None:
             self._pause = 0
+            self._items = []  # which may be large, and the next one far away
             self._done += len(items)
             self._spent += clock() - began
-            return len(items), None
+            return None
         stop = self._stop(*end)
-        if self._parted:
-            return 0, stop
-        self._closed = self._pause = min(2 * self._pause + 1, PAUSE)
-        return self._stopped(stop.stage, items, left), stop
+        if not self._parted:
+            self._closed = self._pause = min(2 * self._pause + 1, PAUSE)
+            self._count(stop)
+        return stop
 
-    def part(self) -> tuple[list[Any], Stop] | None:
+    def part(self) -> Stop | None:
         """Have the run under way end with the call that waits.
 
         Returns:
-            The items that have not begun, and the one whose call waits; `None` where no run is
-            under way.
+            The item whose call waits; `None` where no run is under way.
         """
         if self._under_way is None:
             return None
-        loop, items, left = self._under_way
-        frame = loop.cr_frame
+        frame = self._under_way.cr_frame
         assert frame is not None
         self._parted.append(True)
         stage, _ = divmod(frame.f_lineno - _FIRST, _LINES)
-        done = self._stopped(stage, items, left)
-        return items[done + 1 :], self._stop_at(stage, frame.f_locals)
+        stop = self._stop_at(stage, frame.f_locals)
+        self._count(stop)
+        return stop
 
     def _stop(self, stage: int | None, values: dict[str, Any], error: BaseException | None) -> Stop:
         """Tell what became of an item that has not come through."""
@@ -257,17 +259,16 @@ class Shortcut:
         row = tuple([before[number] for number in self._inputs[stage]])
         if not row:
             row = (made[0] if self._stages[0].makes else values["item"],)
-        return Stop(stage, row[0] if len(row) == 1 else row, before, made, error)
+        left = self._items[len(self._items) - length_hint(self._left) :]
+        return Stop(stage, row[0] if len(row) == 1 else row, before, left, made, error)
 
-    def _stopped(self, stage: int, items: _Items, left: _Left) -> int:
-        """Count the items that have come through, which it returns, and one at a stage."""
-        done = len(items) - length_hint(left) - 1
-        self._done += done
+    def _count(self, stop: Stop) -> None:
+        """Count the items that have come through, and one at the stages before its stop."""
+        self._done += len(self._items) - len(stop.left) - 1
         self._spent += clock() - self._began
         self.settle()
-        for each in self._stages[:stage]:
+        for each in self._stages[: stop.stage]:
             each.count(1)
-        return done
 
     def settle(self) -> None:
         """Count what has come through, and share the time out: not for each run, but when asked.
