@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -17,6 +16,8 @@ U = TypeVar("U")
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
     """Return the known name closest to `name`, or `None` if none is close."""
+    import difflib
+
     found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

@@ -8,10 +8,11 @@ In a graph of a thousand nodes that leaves a few dozen different pieces, each ju
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib.resources
 import json
 import math
+import pkgutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path as FilePath
@@ -37,9 +38,13 @@ _PROPERTIES: Final = frozenset(each.name for each in fields(Properties))
 @functools.cache
 def graph_schema() -> dict[str, Any]:
     """Return the JSON Schema of the graph document: the installed copy, or the repository's."""
-    packaged = importlib.resources.files("pipelines") / "_schemas" / "graph.schema.json"
-    beside = FilePath(__file__).parents[2] / "schemas" / "graph.schema.json"
-    schema = json.loads((packaged if packaged.is_file() else beside).read_text("utf-8"))
+    text = None
+    with contextlib.suppress(FileNotFoundError):
+        # What importlib.resources needs would be a tenth of what an import of all this takes.
+        text = pkgutil.get_data("pipelines", "_schemas/graph.schema.json")
+    if text is None:
+        text = (FilePath(__file__).parents[2] / "schemas" / "graph.schema.json").read_bytes()
+    schema = json.loads(text)
     assert isinstance(schema, dict)
     return schema
 
