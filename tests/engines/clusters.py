@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -153,3 +155,6 @@ def running_cluster(folder: Path, *workers: Sequence[str]) -> Iterator[ClusterOf
         for node in reversed(cluster.nodes):
             if not node.process.stderr or not node.process.stderr.closed:
                 node.stop()
+        if cluster.jobs:
+            files = Path(tempfile.gettempdir(), f"ray-{cluster.jobs.rpartition(':')[2]}")
+            shutil.rmtree(files, ignore_errors=True)

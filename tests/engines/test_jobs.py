@@ -87,6 +87,21 @@ def test_a_job_runs_in_its_folder_and_tells_how_it_ended(
 
 
 @slow
+def test_a_job_is_told_the_cluster_that_runs_it(
+    jobs: Jobs, cluster: ClusterOfNodes, tmp_path: Path
+) -> None:
+    """Also where another one was started on the machine since."""
+    folder, other = tmp_path / "graphs", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    with running_cluster(other) as newer:
+        ident = jobs.submit(f'test "$RAY_ADDRESS" = {cluster.address}', folder)
+        while not (job := jobs.get(ident)).over:
+            assert newer.nodes[0].process.poll() is None
+        assert job.state == "succeeded", job.message
+
+
+@slow
 def test_a_job_drains_when_it_is_stopped(jobs: Jobs, verb: Verb, tmp_path: Path) -> None:
     """It gets SIGTERM and the time that it needs; what it says meanwhile is printed."""
     (tmp_path / "drains.py").write_text(DRAINS)

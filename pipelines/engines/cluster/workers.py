@@ -202,9 +202,22 @@ def _command(wanted: Wanted, address: str, jobs: str) -> list[str]:
 def _of_first(address: str, jobs: str) -> list[str]:
     host, port = addresses.parsed(jobs) if jobs else ("", 0)
     served = [f"--include-dashboard={bool(jobs)}".lower()]
-    served += [f"--dashboard-host={host}", f"--dashboard-port={port}"] if jobs else []
+    if jobs:
+        served += [f"--dashboard-host={host}", f"--dashboard-port={port}"]
+        served.append(f"--temp-dir={_folder(port)}")
     health = f"--system-config={json.dumps(HEALTH)}"
     return ["--head", f"--port={addresses.parsed(address)[1]}", health, *served]
+
+
+def _folder(jobs_port: int) -> str:
+    """Return where a cluster that takes jobs keeps its files, as no other one of this machine does.
+
+    Ray tells a job the address of the cluster that was started last among those of one folder.
+    """
+    from ray._common.utils import get_default_ray_temp_dir
+
+    # Not below Ray's own folder, which may be another user's; short, as a socket's path has to be.
+    return f"{get_default_ray_temp_dir()}-{jobs_port}"
 
 
 def _resources(scopes: Iterable[str]) -> str:
