@@ -152,7 +152,7 @@ async def main():
         class Host:
             def where(self):
                 import helper, os
-                return helper.HERE, sorted(os.listdir("."))
+                return helper.HERE, sorted(set(os.listdir(".")) - {"__pycache__"})
         host = Host.options(name="a host").remote()
         print(*await host.where.remote())
         (seen,) = (await asyncio.to_thread(survey, sys.argv[1], found())).actors
