@@ -43,10 +43,12 @@ editor: ## build the browser editor, if a source is newer
 picture: $(READY) editor ## draw the pictures of the editor in wiki/images anew
 	PIPELINES_PICTURES=wiki/images $(BIN)/python -m pytest -q tests/editor -k picture
 
+# Bytecode is kept also where the environment says otherwise, as containers often do: the tests start
+# a thousand programs, each of which would compile the package anew.
 test: $(READY) ## run all tests
 	@.ci/services
 	@.ci/editor build || test $$? = 3
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-all: ## run all tests on each supported Python that is found
 	@failed=; for version in $(PYTHONS); do \
