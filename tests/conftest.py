@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Hashable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,6 +31,28 @@ _GRACE = 2.0  # seconds that what is being shut down may take to be gone
 _HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
 _ME = psutil.Process()
 _FDS = Path("/proc/self/fd")
+
+#: What starts clusters of Ray. One at a time is what two processors can do; these come first.
+_RAY = (
+    "tests/benchmarks/test_cluster.py",
+    "tests/demos/test_demo_cluster.py",
+    "tests/engines/test_cluster.py",
+    "tests/engines/test_jobs.py",
+    "tests/engines/test_ray",
+)
+
+#: What starts many programs, or browsers: not beside Ray, as long as there is something else to do.
+#: It comes last, in this order, the longest first: so all processes end at about the same time.
+_MANY_PROGRAMS = (
+    "tests/test_docs.py",
+    "tests/editor/",
+    "tests/test_packaging.py",
+    "tests/cli/",
+    "tests/test_signals.py",
+    "tests/server/test_load.py",
+    "tests/server/test_seed.py",
+    "tests/demos/",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +81,38 @@ async def no_task_left() -> AsyncIterator[None]:
     assert not left, f"the test left a task behind: {', '.join(map(str, left))}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every async test `no_task_left`; if it were autouse, all the others got a loop too."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every async test `no_task_left`; if it were autouse, all the others got a loop too.
+
+    Where several processes run the tests, bring the files into the order in which they get them.
+    """
     for item in items:
         if isinstance(item, pytest.Function) and is_async_test(item):
             item.fixturenames.append("no_task_left")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process whole files in their order, and all of Ray to one of them."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "Ray" if nodeid.startswith(_RAY) else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+def _turn(nodeid: str) -> int:
+    if nodeid.startswith(_RAY):
+        return 0
+    last = [turn for turn, name in enumerate(_MANY_PROGRAMS, 2) if nodeid.startswith(name)]
+    return last[0] if last else 1
 
 
 def _alive() -> set[Hashable]:
