@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +60,10 @@ _MANY_PROGRAMS = (
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Fail a test that leaves a thread, a child process or an open file behind."""
-    before, helpers = _alive(), _helpers()
+    before, pids = _threads() | _open_files(), frozenset(psutil.pids())
     yield
     until = time.monotonic() + _GRACE
-    while (left := _alive() - before) and time.monotonic() < until:
-        if _helpers() != helpers:
-            left -= _open_files()  # a helper that has just started keeps pipes open for good
-            if not left:
-                break
+    while (left := _left(before, pids)) and time.monotonic() < until:
         time.sleep(0.01)
     assert not left, f"the test left behind: {', '.join(map(str, left))}"
 
@@ -115,21 +113,18 @@ def _turn(nodeid: str) -> int:
     return last[0] if last else 1
 
 
-def _alive() -> set[Hashable]:
-    return _threads() | _children() | _open_files()
+def _left(before: AbstractSet[Hashable], pids: AbstractSet[int]) -> set[Hashable]:
+    """Return what there is now and was not before, of this process and of those it has started."""
+    left = (_threads() | _open_files()) - before
+    born = _descendants_but(pids)
+    if any(map(_is_helper, born)):
+        left -= _open_files()  # a helper that has just started keeps pipes open for good
+    return left | {each for each in born if not _is_helper(each) and not _is_ray(each)}
 
 
 def _threads() -> set[Hashable]:
     # Those named asyncio_N belong to a loop, which ends them when it is closed.
     return {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
-
-
-def _children() -> set[Hashable]:
-    return {child for child in _descendants() if not _is_helper(child) and not _is_ray(child)}
-
-
-def _helpers() -> set[Hashable]:
-    return {child for child in _descendants() if _is_helper(child)}
 
 
 def _open_files() -> set[Hashable]:
@@ -153,13 +148,17 @@ def _has_ray() -> bool:
     return "ray._raylet" in sys.modules
 
 
-def _descendants() -> list[psutil.Process]:
-    if hasattr(os, "waitid"):
-        try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return []  # no child at all: the usual case, told a hundred times sooner
-    return _ME.children(recursive=True)
+def _descendants_but(pids: AbstractSet[int]) -> list[psutil.Process]:
+    """Return the processes below this one but those of `pids`.
+
+    To ask all processes of a machine for their parents takes longer than most tests do.
+    """
+    found = []
+    for pid in frozenset(psutil.pids()) - pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if _ME in (process := psutil.Process(pid)).parents():
+                found.append(process)
+    return found
 
 
 def _is_ray(process: psutil.Process) -> bool:
