@@ -15,6 +15,7 @@ pytest.importorskip("ray")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # three nodes of Ray start, which takes long where others run beside them
 def test_a_killed_worker_loses_nothing() -> None:
     """All readings but those of broken stations are there once, in order; one process was lost."""
     done = run_python("demos/cluster/run.py", "--readings", "40000", "--json")
