@@ -61,6 +61,24 @@ class EditorPage:
         named = self.page.locator(f".card-name[title={json.dumps(name, ensure_ascii=False)}]")
         return self.page.locator(".card").filter(has=named)
 
+    def place(self, name: str) -> dict[str, float]:
+        """Return where a node's card is, once it no longer moves."""
+        card = self.card(name)
+        card.element_handle().wait_for_element_state("stable")
+        found: dict[str, float] = card.bounding_box()
+        return found
+
+    def see_at(self, name: str, place: dict[str, float]) -> None:
+        """Wait until a node's card is at a place, give or take two pixels."""
+        self.page.wait_for_function(
+            """([card, place]) => {
+                const now = card.getBoundingClientRect();
+                return Math.hypot(now.x - place.x, now.y - place.y) <= 2;
+            }""",
+            arg=[self.card(name).element_handle(), place],
+            timeout=PATIENCE,
+        )
+
     def cards(self) -> list[str]:
         """Return the names of all nodes."""
         return self.page.locator(".card-name").all_inner_texts()
