@@ -23,7 +23,7 @@ _IN_NO_ORDER = "results in no order"
 
 _FLOOR = Side("floor", "floor")
 _RAW = Side("raw", "raw")
-_RAW_50 = Side("raw, 50 workers", "raw", params=_FIFTY, note=_IN_NO_ORDER)
+_RAW_50 = Side("raw, 50 workers", "raw", params=_FIFTY, items=100_000, note=_IN_NO_ORDER)
 
 
 def _ours(name: str = OURS, note: str = "", **params: Any) -> Side:
@@ -83,9 +83,9 @@ _W1 = (
         (
             _ours(**_FIFTY),
             _RAW_50,
-            _peer("aiostream", 5_000, **_FIFTY),
-            _peer("streamz", 5_000, **_FIFTY),
-            _peer("pypeln.task", 5_000, note=_IN_NO_ORDER, **_FIFTY),
+            _peer("aiostream", 3_000, **_FIFTY),
+            _peer("streamz", 3_000, **_FIFTY),
+            _peer("pypeln.task", 3_000, note=_IN_NO_ORDER, **_FIFTY),
         ),
         _sum_plus(3),
         _NS_PER_ITEM,
@@ -178,7 +178,7 @@ _SHAPES = (
             _peer("aiostream", 5_000),
             _seed(20_000),
             _peer("streamz", 5_000),
-            _peer("pypeln.task", 5_000),
+            _peer("pypeln.task", 3_000),
         ),
         _sum_plus(1),
         _NS_PER_ITEM,
@@ -262,8 +262,8 @@ _MEMORY = (
             _ours(),
             Side("pipelines, 100 k", "ours", items=100_000),
             Side("raw", "raw", items=100_000, note="100 k items"),
-            _peer("aiostream", 20_000, note="20 k items"),
-            _peer("streamz", 20_000, note="20 k items"),
+            _peer("aiostream", 10_000, note="10 k items"),
+            _peer("streamz", 10_000, note="10 k items"),
             _peer("bytewax", 20_000, note="20 k items"),
             _peer("paipa threads", 2_000, call="memory", note="2 k items"),
             _peer("pypeln.task", 5_000, note="5 k items; grows with them, though maxsize=100"),
@@ -310,7 +310,7 @@ _CPU = (
         (
             _ours(),
             _FLOOR,
-            Side("raw", "raw", items=10_000, note="an executor call for each item"),
+            Side("raw", "raw", items=5_000, note="an executor call for each item"),
             _peer("pypeln.process", 2_000, note=_IN_NO_ORDER),
         ),
         _sum_plus(0),
