@@ -124,6 +124,7 @@ class _Check:
             self._sources[edge.target].append(edge.source)
         self._misfits: dict[object, list[Misfit]] = {}
         self._said: set[str] = set()
+        self._sound: set[object] = set()
         if not trusted:
             self._refuse_durable()
 
@@ -164,6 +165,15 @@ class _Check:
             self._findings.add(found.code, what, view.step_path, found.hint)
 
     def _check_node(self, view: NodeView) -> None:
+        """Check a node, unless nothing is wrong with one like it: large graphs have few kinds."""
+        if (alike := _alike(view)) in self._sound:
+            return
+        noted = self._findings.noted
+        self._check_one(view)
+        if self._findings.noted == noted and not self._doubts.concern(view.spec.name):
+            self._sound.add(alike)
+
+    def _check_one(self, view: NodeView) -> None:
         name = view.spec.name
         if name in self._doubts.steps:
             return
@@ -236,6 +246,19 @@ class _Doubts:
             options={name for name, rest in nodes if rest[:1] == ("properties",)},
             defaults=any(path[0] == "defaults" for path in real),
         )
+
+    def concern(self, name: str) -> bool:
+        """Tell whether anything of a node can't be judged."""
+        return self.defaults or any(name in each for each in (self.steps, self.calls, self.options))
+
+
+def _alike(view: NodeView) -> object:
+    """Return what is equal for nodes that no check of single nodes can tell apart."""
+    target = view.spec.target
+    step = target if isinstance(target, str) else id(target)
+    # Of equal properties there is one object, which the spec keeps.
+    kind = (step, view.key, id(view.properties), len(view.sources), view.vague)
+    return (*kind, *view.spec.args)
 
 
 _CALL_PATHS = [

@@ -134,6 +134,11 @@ class Findings:
         self._problems[problem] = None
 
     @property
+    def noted(self) -> int:
+        """How many faults there are."""
+        return len(self._problems)
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """All faults, those with a place first, from the top of the file down."""
         return tuple(sorted(self._problems, key=_order))

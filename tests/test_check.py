@@ -734,6 +734,33 @@ def test_options_from_the_defaults() -> None:
     assert (problem.code, problem.path) == ("no-dead-letter", ("defaults", "on_error"))
 
 
+def test_options_of_nodes_that_are_alike() -> None:
+    """Each is told what is wrong with it; one that says the same of another step is not."""
+    late = {"properties": {"timeout": 1}}
+    nodes = {"a": {"func": steps.inc, **late}, "b": {"func": steps.inc, **late}}
+    document = graph(inp=steps.source, **nodes, c={"func": steps.fetch, **late})
+    found = check(document)
+    assert [problem.code for problem in found] == ["timeout-inline"] * 2
+    assert [problem.path[1] for problem in found] == ["a", "b"]
+    assert [problem.message.split(":")[0] for problem in found] == ["node 'a'", "node 'b'"]
+
+
+def test_a_node_that_is_nearly_like_a_sound_one() -> None:
+    """What is wrong with it is found: another argument, another option, one more edge."""
+    document = graph(
+        inp=steps.source,
+        a=steps.inc,
+        b={"func": steps.inc, "args": {"nope": 1}},
+        c={"func": steps.inc, "properties": {"concurrency": 2}},
+        d=steps.split,
+        e=steps.split,
+    )
+    document["graph"]["b"] = ["c", "e"]
+    found = {(problem.path[1], problem.code) for problem in check(document)}
+    assert found >= {("b", "unknown-arg"), ("c", "no-effect"), ("e", "wrong-inputs")}
+    assert not {name for name, _ in found} & {"a", "d"}
+
+
 def test_a_dead_letter_step_that_nobody_uses() -> None:
     """A warning, at its key."""
     text = (

@@ -237,7 +237,8 @@ class _Cutter:
         """Take properties one by one: none of them depends on another."""
         self._set_free(properties, path)
         for key, value in properties.items():
-            self._set_free(value, (*path, key))
+            if type(value) not in _SCALARS:
+                self._set_free(value, (*path, key))
             if key in _PROPERTIES:
                 yield f"{_DEFS}properties/properties/{key}", value, (*path, key)
             else:

@@ -71,13 +71,15 @@ class _Reader:
 
     def read(self, source: str, targets: Any) -> None:
         """Take in one line of the graph."""
-        edges = [EdgeSpec.from_dict(source, each) for _, each in _listed(source, targets)]
+        edges = [
+            (EdgeSpec.from_dict(source, each), path) for path, each in _listed(source, targets)
+        ]
         if source in self._names:
-            for edge, (path, _) in zip(edges, _listed(source, targets), strict=True):
+            for edge, path in edges:
                 self._add(edge, path)
         else:
             self._note_unknown(source, ("graph", source), at_key=True)
-            self._wiring.vague.update(edge.target for edge in edges)
+            self._wiring.vague.update(edge.target for edge, _ in edges)
 
     def finish(self, malformed: bool) -> None:
         """Note as vague every node that a lost edge may have been meant for."""
@@ -141,10 +143,10 @@ def _note_cycles(
         after[edge.source].append(edge.target)
         fed[edge.target] += 1
     inputs = [name for name in names if not fed[name]]
-    reached = _spread(inputs, after)
     stuck = _never_free(fed, inputs, after)
     if not stuck:
         return
+    reached = _spread(inputs, after)
     wiring.cyclic = True
     circular = _report_cycles({name: after[name] for name in stuck}, list(graph), findings)
     if not inputs:
