@@ -46,10 +46,11 @@ class Line(Fused):
                 if (what := obstacle(first, last, pace.limit)) is None:
                     return True
                 await what
-            began = clock() - (inlet.seconds - pulled)
+            now = clock()
+            began = now - (inlet.seconds - pulled)
             pulled = inlet.seconds
             try:
-                await noticed(self._push(inlet.take(count), clock()), self._notice)
+                await noticed(self._push(inlet.take(count), now), self._notice)
             except BaseException:
                 self._give_up()
                 raise
