@@ -23,6 +23,7 @@ _IN_NO_ORDER = "results in no order"
 
 _FLOOR = Side("floor", "floor")
 _RAW = Side("raw", "raw")
+_RAW_LESS = Side("raw", "raw", items=100_000)
 _RAW_50 = Side("raw, 50 workers", "raw", params=_FIFTY, items=100_000, note=_IN_NO_ORDER)
 
 
@@ -55,9 +56,9 @@ _W1 = (
         (
             _ours(),
             _FLOOR,
-            _RAW,
+            _RAW_LESS,
             _peer("aiostream", 10_000),
-            _seed(50_000),
+            _seed(30_000),
             _peer("streamz", 5_000),
             _peer("pypeln.task", 5_000),
         ),
@@ -102,7 +103,7 @@ _W1 = (
             _FLOOR,
             _peer("paipa generators", note="generators, pulled by the caller; no queue, no graph"),
             _peer("bytewax", note="batches of 100"),
-            _RAW,
+            _RAW_LESS,
             _peer("pypeln.sync", 20_000, note="generators, pulled by the caller"),
             _peer("aiostream", 20_000),
             _peer("streamz", 10_000),
@@ -154,7 +155,7 @@ _SHAPES = (
         (
             _ours(),
             _FLOOR,
-            _RAW,
+            _RAW_LESS,
             _peer("bytewax", 20_000, note="plain functions; joins by a key, not by position"),
             _peer("aiostream", 5_000, note="two sources, as it has no fan-out"),
             _peer("streamz", 5_000),
@@ -304,14 +305,14 @@ _CPU = (
     ),
     Workload(
         "w5-30us",
-        "W5: 100,000 items of 30 µs of computing, two processes",
+        "W5: 60,000 items of 30 µs of computing, two processes",
         "cpu_30us",
-        100_000,
+        60_000,
         (
             _ours(),
             _FLOOR,
             Side("raw", "raw", items=5_000, note="an executor call for each item"),
-            _peer("pypeln.process", 2_000, note=_IN_NO_ORDER),
+            _peer("pypeln.process", 1_000, note=_IN_NO_ORDER),
         ),
         _sum_plus(0),
         _NS_PER_ITEM,
@@ -481,7 +482,7 @@ GROWTHS = (
         "nodes",
         (10, 100, 1_000, 10_000),
         tuple(Flat(phase, 1_000, 1.5, 1.2) for phase in _PHASES),
-        rounds=7,
+        rounds=5,
     ),
     Growth(
         Workload(
