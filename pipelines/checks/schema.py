@@ -8,7 +8,6 @@ In a graph of a thousand nodes that leaves a few dozen different pieces, each ju
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import marshal
@@ -39,12 +38,12 @@ _PROPERTIES: Final = frozenset(each.name for each in fields(Properties))
 @functools.cache
 def graph_schema() -> dict[str, Any]:
     """Return the JSON Schema of the graph document: the installed copy, or the repository's."""
-    text = None
-    with contextlib.suppress(FileNotFoundError):
+    try:
         # What importlib.resources needs would be a tenth of what an import of all this takes.
         text = pkgutil.get_data("pipelines", "_schemas/graph.schema.json")
-    if text is None:
+    except FileNotFoundError:
         text = (FilePath(__file__).parents[2] / "schemas" / "graph.schema.json").read_bytes()
+    assert text is not None
     schema = json.loads(text)
     assert isinstance(schema, dict)
     return schema
@@ -237,8 +236,7 @@ class _Cutter:
         """Take properties one by one: none of them depends on another."""
         self._set_free(properties, path)
         for key, value in properties.items():
-            if type(value) not in _SCALARS:
-                self._set_free(value, (*path, key))
+            self._set_free(value, (*path, key))
             if key in _PROPERTIES:
                 yield f"{_DEFS}properties/properties/{key}", value, (*path, key)
             else:

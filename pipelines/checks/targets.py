@@ -139,7 +139,7 @@ def _label(value: Any, target: Any) -> str:
     return f"{module}:{name}" if module and name else shorten(target, 60)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """A node with all that is known about it.
 

@@ -200,9 +200,9 @@ def _command(wanted: Wanted, address: str, jobs: str) -> list[str]:
 
 
 def _of_first(address: str, jobs: str) -> list[str]:
-    host, port = addresses.parsed(jobs) if jobs else ("", 0)
     served = [f"--include-dashboard={bool(jobs)}".lower()]
     if jobs:
+        host, port = addresses.parsed(jobs)
         served += [f"--dashboard-host={host}", f"--dashboard-port={port}"]
         served.append(f"--temp-dir={_folder(port)}")
     health = f"--system-config={json.dumps(HEALTH)}"
