@@ -16,7 +16,7 @@ import abc
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,8 +124,18 @@ class Fused(abc.ABC):
         Otherwise the nodes have been split, or are to be.
         """
 
+    def _push(self, items: list[Any], now: float) -> Coroutine[Any, Any, None]:
+        """Return what takes items through the nodes; `_calm` then tells of nothing special."""
+        if self._shortcut is not None and self._shortcut.is_open(len(items)):
+            return self._rush(self._shortcut, items, now)
+        return self._go_through(0, items, now)
+
+    @abc.abstractmethod
+    async def _go_through(self, start: int, items: list[Any], now: float) -> None:
+        """Take items from stage to stage, like `_push`, from the one with the number `start` on."""
+
     async def _rush(self, shortcut: Shortcut, items: list[Any], now: float) -> None:
-        """Take items through all stages in one loop; `_calm` then tells of nothing special."""
+        """Take items through all stages in one loop, like `_push`."""
         stop = await shortcut.run(items, now)
         if stop is not None and self._at.interrupted:
             await self._at.end(stop.made, stop.error)
@@ -135,8 +145,9 @@ class Fused(abc.ABC):
         send(self._at)
         if stop is not None:
             self._give_back(stop.left)
+            self._lay(stop)
             self._stages[stop.stage].tell(stop.made, stop.error)
-            await self._finish(stop)
+            await self._go_through(stop.stage, [stop.item], clock())
 
     def _give_back(self, items: list[Any]) -> None:
         inlet = self._stages[0].node.inlet
@@ -144,8 +155,8 @@ class Fused(abc.ABC):
         inlet.give_back(items)
 
     @abc.abstractmethod
-    async def _finish(self, stop: Stop) -> None:
-        """Go on from stage to stage with an item that can't take the shortcut any further."""
+    def _lay(self, stop: Stop) -> None:
+        """Leave what has become of an item where it would be if it came from stage to stage."""
 
     def _pace(self, most: int) -> Pace:
         """Return how many items to take at a time, for as many stages as there are."""
@@ -197,6 +208,7 @@ class Fused(abc.ABC):
         """Have all lie where it would if the item whose call waits had come from stage to stage."""
         send(self._stages[-1])
         self._give_back(stop.left)
+        self._lay(stop)
         self._at = self._stages[stop.stage]
         self._at.begin(stop.item)
 

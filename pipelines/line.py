@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.fused import MOST, Fused, Split, send
@@ -83,18 +83,11 @@ class Line(Fused):
     def _flush(self) -> None:
         """Do nothing: the one stage with results has sent them."""
 
-    def _push(self, items: list[Any], now: float) -> Coroutine[Any, Any, None]:
-        """Return what takes items through the nodes; `_calm` then tells whether nothing waits."""
-        if self._shortcut is not None and self._shortcut.is_open(len(items)):
-            return self._rush(self._shortcut, items, now)
-        return self._go_through(self._stages, items, now)
+    def _lay(self, stop: Stop) -> None:
+        """Do nothing: all that a stage needs is what it is given."""
 
-    async def _finish(self, stop: Stop) -> None:
-        await self._go_through(self._stages[stop.stage :], [stop.item], clock())
-
-    async def _go_through(self, stages: Sequence[Stage], items: list[Any], now: float) -> None:
-        """Take items from one stage to the next, like `_rush`."""
-        for stage in stages:
+    async def _go_through(self, start: int, items: list[Any], now: float) -> None:
+        for stage in self._stages[start:]:
             self._at = stage
             now = await stage.run(items, now)
             if stage.interrupted or stage.waiting:

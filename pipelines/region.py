@@ -9,7 +9,7 @@ lie otherwise, and the lines of the graph go on by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -39,6 +39,8 @@ class Region(Fused):
             self._shortcut = Shortcut.through(self._stages, self._inputs)
         #: The first stage that has not begun to run, in the run of items under way.
         self._next = 0
+        #: Items that each source gives at most, in that run.
+        self._limit = 0
 
     @staticmethod
     def _sends(node: Processor, line: Sequence[Processor]) -> bool:
@@ -57,10 +59,11 @@ class Region(Fused):
             if first.regroup:
                 self._reconsider()
                 return False
+            self._limit = pace.limit
             counts = []
             for inlet in sources:
                 assert inlet is not None
-                counts.append(min(inlet.ready(pace.limit), pace.limit))
+                counts.append(min(inlet.ready(self._limit), self._limit))
                 if isinstance(inlet, SourceInlet) and inlet.error is not None:
                     return False
                 if not counts[-1] and not inlet.ended:
@@ -68,8 +71,10 @@ class Region(Fused):
             if not any(counts):
                 return True
             began = clock()
+            items = self._gather(0)
+            assert items is not None
             try:
-                await noticed(self._push(pace.limit, began), self._notice)
+                await noticed(self._push(items, began), self._notice)
             except BaseException:
                 self._give_up()
                 raise
@@ -81,54 +86,24 @@ class Region(Fused):
         await Line([node], self._split).run()
         return False
 
-    def _push(self, limit: int, now: float) -> Coroutine[Any, Any, None]:
-        """Return what takes items through the nodes; `_calm` then tells of nothing special.
-
-        Args:
-            limit: items that each source gives at most.
-            now: `clock()` as it is.
-        """
-        items = self._gather(0, limit)
-        assert items is not None
-        if self._shortcut is not None and self._shortcut.is_open(len(items)):
-            return self._rush(self._shortcut, items, now)
-        return self._go_through(0, items, limit, now)
-
-    async def _finish(self, stop: Stop) -> None:
-        self._lay(stop)
-        await self._go_through(stop.stage, [stop.item], 1, clock())
-
-    def _leave_shortcut(self, stop: Stop) -> None:
-        super()._leave_shortcut(stop)
-        self._lay(stop)
-        self._next = stop.stage + 1
-
     def _lay(self, stop: Stop) -> None:
-        """Leave what has become of an item at each stage that it has passed."""
         for stage, result in zip(self._stages, stop.before, strict=False):
             stage.results = [result]
+        self._next = stop.stage + 1
 
-    async def _go_through(self, start: int, given: list[Any], limit: int, now: float) -> None:
-        """Take items from stage to stage, like `_rush`.
-
-        Args:
-            start: the first stage to run; those before it have been.
-            given: what it gets.
-            limit: see `_push`.
-            now: the same.
-        """
+    async def _go_through(self, start: int, items: list[Any], now: float) -> None:
         for number, stage in enumerate(self._stages[start:], start):
             self._at, self._next = stage, number
-            items = given if number == start else self._gather(number, limit)
-            if items is None:
+            given = items if number == start else self._gather(number)
+            if given is None:
                 self._calm = False
                 self._flush()
                 return
             self._next = number + 1
-            if not items:
-                stage.results = items
+            if not given:
+                stage.results = given
                 continue
-            now = await stage.run(items, now)
+            now = await stage.run(given, now)
             if stage.interrupted:
                 self._calm = False
                 return
@@ -138,7 +113,7 @@ class Region(Fused):
                 self._flush()
                 return
 
-    def _gather(self, number: int, limit: int) -> list[Any] | None:
+    def _gather(self, number: int) -> list[Any] | None:
         """Return what a stage is to get; `None` where rows can't be made of it."""
         columns = [self._stages[each].results for each in self._inputs[number]]
         if len(columns) == 1:
@@ -146,7 +121,7 @@ class Region(Fused):
         inlet = self._stages[number].node.inlet
         assert inlet is not None
         if isinstance(inlet, SourceInlet):
-            return inlet.take(min(len(inlet.items), limit))
+            return inlet.take(min(len(inlet.items), self._limit))
         if not isinstance(inlet, JoinInlet):
             return list(chain.from_iterable(columns))
         if len(set(map(len, columns))) > 1:
