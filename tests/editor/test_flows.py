@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -200,6 +201,24 @@ def test_a_graph_goes_to_a_file_and_back(editor: EditorPage) -> None:
     editor.load("nodes: [", name="broken.yaml")
     editor.see_text("broken.yaml can't be opened.")
     assert len(editor.cards()) == 3
+
+
+def test_a_fault_of_the_graph_before_is_not_said_of_the_one_opened(editor: EditorPage) -> None:
+    """Nor does it push the cards about: the page has time stand still, so nothing is judged again."""
+    with editor.page.expect_download() as download:
+        editor.choose("Import / Export", "Export")
+    text = download.value.path().read_text()
+    place = editor.place("slow")
+    editor.select("numbers")
+    editor.press("Delete node")
+    fault = editor.see_text("slow() needs an argument 'item'.")
+    editor.page.clock.install()
+    editor.page.clock.pause_at(datetime.now() + timedelta(seconds=1))
+    editor.load(text, name="again.yaml")
+    editor.see_text("Opened again.yaml")
+    editor.miss(fault)
+    editor.page.clock.resume()
+    editor.see_at("slow", place)
 
 
 def test_the_graph_is_edited_as_text(editor: EditorPage) -> None:

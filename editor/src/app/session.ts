@@ -72,8 +72,9 @@ export function hush(): void {
   put({ notice: null });
 }
 
-/** Leave nothing of the last run, unless one goes on. */
+/** Leave nothing of the graph before: no fault that was found in it, nor its last run, unless that goes on. */
 export function forget(): void {
+  put({ problems: [], warnings: [] });
   if (session.get().run !== null) return;
   live.begin();
   put({ outcome: null, refusals: [] });
