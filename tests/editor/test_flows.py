@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -204,7 +204,7 @@ def test_a_graph_goes_to_a_file_and_back(editor: EditorPage) -> None:
 
 
 def test_a_fault_of_the_graph_before_is_not_said_of_the_one_opened(editor: EditorPage) -> None:
-    """Nor does it push the cards about: the page has time stand still, so nothing is judged again."""
+    """Nor does it push the cards about: the page has time stand still, so none is judged again."""
     with editor.page.expect_download() as download:
         editor.choose("Import / Export", "Export")
     text = download.value.path().read_text()
@@ -213,7 +213,7 @@ def test_a_fault_of_the_graph_before_is_not_said_of_the_one_opened(editor: Edito
     editor.press("Delete node")
     fault = editor.see_text("slow() needs an argument 'item'.")
     editor.page.clock.install()
-    editor.page.clock.pause_at(datetime.now() + timedelta(seconds=1))
+    editor.page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
     editor.load(text, name="again.yaml")
     editor.see_text("Opened again.yaml")
     editor.miss(fault)
