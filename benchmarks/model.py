@@ -65,6 +65,11 @@ class Workload:
         warm: how many items the run has that warms up; 0: none.
         times: how often a process measures at most, to hand back the median.
         scales: whether a quick run may take fewer items.
+        rounds: how many for each one that is asked for. Where two sides are nearly as quick as each
+            other, seven don't tell them apart on a machine whose speed changes.
+
+    Raises:
+        ValueError: a side runs fewer items than the others though the figures are not for one item.
     """
 
     key: str
@@ -81,6 +86,17 @@ class Workload:
     warm: int = 1_000
     times: int = 5
     scales: bool = True
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.unit.per_item or self.measure == "memory":
+            return
+        for side in self.sides:
+            if side.items not in (None, self.items):
+                raise ValueError(
+                    f"workload {self.key!r}: {side.name} runs {side.items:,} items, not "
+                    f"{self.items:,}, and {self.unit.name} are of a whole run"
+                )
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Fault(Exception):
 def measure(workload: Workload, plan: Plan) -> Measured:
     """Measure the sides of a workload, interleaved; one that fails is left out from then on."""
     found = _unmeasured(workload, plan)
-    for number in range(plan.rounds):
+    for number in range(plan.rounds * workload.rounds):
         _measure_round(found, plan, number)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.model import OURS, Flat, Growth, Side, Unit, Workload
@@ -24,7 +25,7 @@ _IN_NO_ORDER = "results in no order"
 _FLOOR = Side("floor", "floor")
 _RAW = Side("raw", "raw")
 _RAW_LESS = Side("raw", "raw", items=100_000)
-_RAW_50 = Side("raw, 50 workers", "raw", params=_FIFTY, items=100_000, note=_IN_NO_ORDER)
+_RAW_50 = Side("raw, 50 workers", "raw", params=_FIFTY, note=_IN_NO_ORDER)
 
 
 def _ours(name: str = OURS, note: str = "", **params: Any) -> Side:
@@ -83,7 +84,7 @@ _W1 = (
         200_000,
         (
             _ours(**_FIFTY),
-            _RAW_50,
+            replace(_RAW_50, items=100_000),
             _peer("aiostream", 3_000, **_FIFTY),
             _peer("streamz", 3_000, **_FIFTY),
             _peer("pypeln.task", 3_000, note=_IN_NO_ORDER, **_FIFTY),
@@ -138,6 +139,7 @@ _W1 = (
         _sum_plus(3),
         _NS_PER_ITEM,
         claims=(faster(OURS, "raw", 1, 1.2),),
+        rounds=3,
     ),
 )
 
@@ -159,7 +161,7 @@ _SHAPES = (
             _peer("bytewax", 20_000, note="plain functions; joins by a key, not by position"),
             _peer("aiostream", 5_000, note="two sources, as it has no fan-out"),
             _peer("streamz", 5_000),
-            _seed(100_000, note="mispairs where branches take unequally long"),
+            _seed(60_000, note="mispairs where branches take unequally long"),
         ),
         _products,
         _NS_PER_ITEM,
@@ -434,6 +436,7 @@ _MANNERS = (
         _sum_plus(3),
         _NS_PER_ITEM,
         claims=(costs(OURS, "floor", 1.1, 1.02),),
+        rounds=5,
     ),
 )
 

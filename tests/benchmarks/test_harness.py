@@ -106,6 +106,20 @@ def test_a_size_that_failed_is_missed() -> None:
 # Rounds.
 
 
+def test_whole_runs_are_not_compared_with_shorter_ones() -> None:
+    """Only where a figure is for one item may a slow side run fewer of them."""
+    sides = (*SIDES, Side("slow", "raw", items=10))
+    assert workload(sides=sides).sides == sides
+    with pytest.raises(ValueError, match="'w1-async': slow runs 10 items, not 1,000, and ms are"):
+        workload(sides=sides, unit=Unit("ms", 1e3))
+
+
+def test_a_workload_can_ask_for_more_rounds() -> None:
+    """As two do whose sides are nearly as quick as each other."""
+    found = rounds.measure(workload(times=1, rounds=2), Plan(sys.executable, rounds=1))
+    assert [len(figures) for figures in found.figures.values()] == [2, 2]
+
+
 def test_each_side_is_measured_in_each_round() -> None:
     """Both run in processes of their own, and give a figure for each round."""
     found = rounds.measure(workload(times=1), Plan(sys.executable, rounds=2))
