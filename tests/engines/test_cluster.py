@@ -7,15 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from engines.clusters import ClusterOfNodes, free_of_ray, running_cluster, script
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.clusters import ClusterOfNodes, free_of_ray, script
 from pipelines.engines.cluster import addresses, tokens
 from pipelines.errors import PipelinesError
 
@@ -63,13 +62,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
-    """Run a first node, and a worker of two scopes."""
-    with running_cluster(tmp_path_factory.mktemp("c"), ["testing"], ["production", "büro 1"]) as it:
-        yield it
 
 
 def plumber(cluster: ClusterOfNodes, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -130,12 +122,12 @@ def test_a_cluster_tells_who_serves_what(cluster: ClusterOfNodes) -> None:
     """As text, and as JSON that a program can read."""
     said = plumber(cluster, "cluster", "--address", cluster.address)
     assert said.stderr == ""
-    assert "2 nodes" in said.stdout
+    assert "3 nodes" in said.stdout
     assert "büro 1, production" in said.stdout
     told = json.loads(
         plumber(cluster, "cluster", "--address", cluster.address, "--format", "json").stdout
     )
-    assert told["scopes"] == {"büro 1": 1, "production": 1, "testing": 1}
+    assert told["scopes"] == {"büro 1": 1, "production": 2, "testing": 1}
     assert f"http://{told['jobs']}" == cluster.jobs
 
 
@@ -201,7 +193,7 @@ def test_a_worker_ends_its_own_node_alone(cluster: ClusterOfNodes) -> None:
     again.process.kill()
     assert psutil.wait_procs(children, timeout=15)[1] == []
     again.close()
-    assert all(other.process.poll() is None for other in cluster.nodes[:2])
+    assert all(other.process.poll() is None for other in cluster.nodes[:3])
 
 
 @slow

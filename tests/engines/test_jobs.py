@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engines.clusters import ClusterOfNodes, free_of_ray, running_cluster
 
+from engines.clusters import ClusterOfNodes, free_of_ray, running_cluster
 from pipelines.engines.cluster import upload
 from pipelines.engines.cluster.jobs import STOPPED, Job, Jobs, plumber_command
 from pipelines.errors import PipelinesError
@@ -36,13 +36,6 @@ while True:
 """
 
 Verb = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
-    """Run a first node, which takes jobs."""
-    with running_cluster(tmp_path_factory.mktemp("c"), ["a"]) as found:
-        yield found
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import pytest
 
 pytest.importorskip("ray")
 
-from engines.clusters import ROOT, ClusterOfNodes, NodeProcess, running_cluster
+from engines.clusters import ROOT, ClusterOfNodes, NodeProcess
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +67,6 @@ async def stall(item):
     print("a step prints")
     await asyncio.Event().wait()
 """
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterOfNodes]:
-    """Run a cluster of three nodes; the last test may end the third one."""
-    folder = tmp_path_factory.mktemp("cluster")
-    with running_cluster(folder, ["a"], ["b", "c"], ["c"]) as found:
-        yield found
 
 
 def written(folder: Path, nodes: dict[str, Any], edges: dict[str, Any], **rest: Any) -> Path:
@@ -141,8 +133,8 @@ def test_a_graph_of_a_folder_runs_on_given_workers(cluster: ClusterOfNodes, tmp_
     file = line(
         folder,
         s={"func": "own_steps:endless"},
-        a={"func": "own_steps:double", "properties": {"scope": "a"}},
-        b=noting(tmp_path, scope="b"),
+        a={"func": "own_steps:double", "properties": {"scope": "testing"}},
+        b=noting(tmp_path, scope="production"),
     )
     report = tmp_path / "report.json"
     words = ("--limit", "300", "--json", "--report", str(report), "--quiet")
@@ -151,7 +143,10 @@ def test_a_graph_of_a_folder_runs_on_given_workers(cluster: ClusterOfNodes, tmp_
     told = json.loads(out)
     assert told == json.loads(report.read_text())
     assert told["nodes"]["b"]["received"] == 300
-    assert {name: host["scope"] for name, host in told["hosts"].items()} == {"a": "a", "b": "b"}
+    assert {name: host["scope"] for name, host in told["hosts"].items()} == {
+        "a": "testing",
+        "b": "production",
+    }
     assert {host["restarts"] for host in told["hosts"].values()} == {0}
 
 
@@ -257,15 +252,15 @@ def test_a_killed_node_loses_nothing(cluster: ClusterOfNodes, tmp_path: Path) ->
     file = line(
         tmp_path,
         s={"func": "own_steps:forty_thousand"},
-        c={"func": "own_steps:slow", "properties": {"scope": "c", "replicas": 2}},
-        n=noting(tmp_path, scope="a"),
+        c={"func": "own_steps:slow", "properties": {"scope": "production", "replicas": 2}},
+        n=noting(tmp_path, scope="testing"),
     )
     notes = tmp_path / "notes"
     with started(cluster, file, "--json", "--quiet", "--batch", "200") as process:
         while not notes.exists() or notes.stat().st_size < 50_000:
             assert process.poll() is None, ended(process)
             time.sleep(0.01)
-        victim = max(cluster.nodes[1:], key=NodeProcess.hosts)  # Ray may have put both on one
+        victim = max(cluster.nodes[1:3], key=NodeProcess.hosts)  # Ray may have put both on one
         hosts = victim.hosts()
         victim.kill()
         code, out, err = ended(process)
