@@ -40,7 +40,6 @@ from engines.ray_steps import (
     stall_tenth,
     wait_a_moment,
 )
-
 from pipelines import GraphError, Plumber, StepError
 from pipelines.engines.cluster.joining import Cluster
 from pipelines.errors import ExecutorError, HostError

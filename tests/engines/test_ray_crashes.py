@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("ray")
 
+from running import until
+
 from engines.ray_runs import cluster, kill, on_ray, pid_of
 from engines.ray_steps import (
     Forgetful,
@@ -23,8 +25,6 @@ from engines.ray_steps import (
     same,
     wait_a_moment,
 )
-from running import until
-
 from pipelines import Plumber
 from pipelines.errors import HostError
 
