@@ -65,8 +65,8 @@ class Workload:
         warm: how many items the run has that warms up; 0: none.
         times: how often a process measures at most, to hand back the median.
         scales: whether a quick run may take fewer items.
-        rounds: how many for each one that is asked for. Where two sides are nearly as quick as each
-            other, seven don't tell them apart on a machine whose speed changes.
+        rounds: how many for each one that is asked for. Where what is claimed lies close to what is
+            measured, seven don't tell on a machine whose speed changes.
 
     Raises:
         ValueError: a side runs fewer items than the others though the figures are not for one item.

@@ -14,9 +14,9 @@ PAGE = FOLDER / "RESULTS.md"
 
 _READING = """\
 Written by `make bench`. Each side runs in a process of its own, all sides of a workload in turn,
-{rounds} times over, and more often where two are nearly as quick as each other. A figure is the
-median of the rounds. A ratio is the median of the rounds' own ratios, so what slowed a whole round
-down does not count; its range is that of the rounds.
+{rounds} times over; where it is a close thing, those that a claim is about take more turns. A
+figure is the median of the rounds. A ratio is the median of the rounds' own ratios, so what slowed
+a whole round down does not count; its range is that of the rounds.
 
 *floor* is the same calls with nothing between them. *raw* is a chain of `asyncio.Queue(100)` as
 written by hand. *seed* is the design that this library grew from, written anew. The others are

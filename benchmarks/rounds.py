@@ -87,7 +87,10 @@ class Fault(Exception):
 
 
 def measure(workload: Workload, plan: Plan) -> Measured:
-    """Measure the sides of a workload, interleaved; one that fails is left out from then on."""
+    """Measure the sides of a workload, interleaved; one that fails is left out from then on.
+
+    Where it asks for more rounds than the plan, they are for the sides that a claim is about.
+    """
     found = _unmeasured(workload, plan)
     for number in range(plan.rounds * workload.rounds):
         _measure_round(found, plan, number)
@@ -101,6 +104,9 @@ def _unmeasured(workload: Workload, plan: Plan) -> Measured:
 
 def _measure_round(found: Measured, plan: Plan, number: int) -> None:
     sides = [side for side in found.workload.sides if plan.takes(side)]
+    if number >= plan.rounds:
+        claimed = {name for claim in found.workload.claims for name in (claim.side, claim.against)}
+        sides = [side for side in sides if side.name in claimed]
     first = number % max(1, len(sides))  # nobody always comes behind the same one
     for side in (*sides[first:], *sides[:first]):
         _measure_side(found, side, plan)

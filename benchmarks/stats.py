@@ -42,8 +42,11 @@ def spread(values: Values) -> Spread | None:
 def paired(
     left: Values, right: Values, combine: Callable[[float, float], float | None]
 ) -> Spread | None:
-    """Return the `Spread` of two sides' figures combined round by round."""
-    pairs = zip(left, right, strict=True)
+    """Return the `Spread` of two sides' figures combined round by round.
+
+    One of them may lack the last rounds.
+    """
+    pairs = zip(left, right, strict=False)
     return spread([combine(a, b) for a, b in pairs if a is not None and b is not None])
 
 

@@ -115,6 +115,7 @@ _W1 = (
         _NS_PER_ITEM,
         claims=(faster(OURS, "raw", 8, 14), faster(OURS, "bytewax", 1.1, 2)),
         cannot={"seed": "it calls coroutine functions only"},
+        rounds=3,
     ),
     Workload(
         "w1-buffer-1",
@@ -187,6 +188,7 @@ _SHAPES = (
         _NS_PER_ITEM,
         claims=(faster(OURS, "raw", 3, 5),),
         cannot={"paipa": "one source only"},
+        rounds=2,
     ),
     Workload(
         "flat-map",
@@ -207,6 +209,7 @@ _SHAPES = (
         _NS_PER_ITEM,
         claims=(faster(OURS, "raw", 3, 5),),
         cannot={"seed": "one result for each item"},
+        rounds=2,
     ),
 )
 
@@ -436,7 +439,7 @@ _MANNERS = (
         _sum_plus(3),
         _NS_PER_ITEM,
         claims=(costs(OURS, "floor", 1.1, 1.02),),
-        rounds=5,
+        rounds=3,
     ),
 )
 

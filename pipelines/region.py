@@ -103,7 +103,10 @@ class Region(Fused):
             if not given:
                 stage.results = given
                 continue
-            now = await stage.run(given, now)
+            if stage.makes:
+                stage.hand_on(given)
+            else:
+                now = await stage.run(given, now)
             if stage.interrupted:
                 self._calm = False
                 return

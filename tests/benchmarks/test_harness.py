@@ -115,9 +115,14 @@ def test_whole_runs_are_not_compared_with_shorter_ones() -> None:
 
 
 def test_a_workload_can_ask_for_more_rounds() -> None:
-    """As two do whose sides are nearly as quick as each other."""
-    found = rounds.measure(workload(times=1, rounds=2), Plan(sys.executable, rounds=1))
-    assert [len(figures) for figures in found.figures.values()] == [2, 2]
+    """They are for those that a claim is about, which are compared in all of them."""
+    sides = (*SIDES, Side("nobody", "raw"))
+    close = workload(times=1, rounds=3, sides=sides, claims=(faster(OURS, "raw", 1, 2),))
+    found = rounds.measure(close, Plan(sys.executable, rounds=1))
+    taken = {name: len(figures) for name, figures in found.figures.items()}
+    assert taken == {OURS: 3, "raw": 3, "nobody": 1}
+    assert [judged.range for judged in judge_all([found])] != [""]
+    assert "nobody" in "".join(report.workload_lines(found))
 
 
 def test_each_side_is_measured_in_each_round() -> None:
