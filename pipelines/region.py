@@ -103,10 +103,7 @@ class Region(Fused):
             if not given:
                 stage.results = given
                 continue
-            if stage.makes:
-                stage.hand_on(given)
-            else:
-                now = await stage.run(given, now)
+            now = await stage.run(given, now)
             if stage.interrupted:
                 self._calm = False
                 return

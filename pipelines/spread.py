@@ -137,7 +137,7 @@ class SpreadStage(Stage):
         super().__init__(node, last)
         self.makes = True
 
-    def hand_on(self, items: list[Any]) -> None:
+    async def run(self, items: list[Any], began: float) -> float:
         self.items = self.outcomes = items
         if is_plain(items):
             self.results = items
@@ -146,6 +146,7 @@ class SpreadStage(Stage):
             self.results = []
             for value in items:
                 self.sort(value, value)
+        return clock()
 
     def count(self, items: int, seconds: float = 0.0) -> None:
         self.node.yielded += items

@@ -94,42 +94,32 @@ class Stage:
         Raises:
             StepError: the node does not tolerate a failure.
         """
-        if self.makes:
-            self.hand_on(items)
-            return began
         node = self.node
         self.items = items
         self._before, self._finished, self._began = node.received, node.finished, began
-        self.outcomes, self._made = self._made, []
-        error, self._raised = self._raised, None
-        self.calling = True
-        if error is None:
-            # A sync step never waits, so it needs no coroutine around the loop.
-            error = await self._await_each() if self._awaits else self._map()
-        if error is not None:
-            await self._bear_all(error)
-        self.calling = False
-        if self.interrupted:
-            return 0.0
-        self._settle(items)
-        now = clock()
-        node.worked += now - began
-        return now
-
-    def hand_on(self, items: list[Any]) -> None:
-        """Take what the node has made as its results: `run`, where there is nothing to call."""
-        self.items = self.outcomes = items
-        self._before, self._finished = self.node.received, self.node.finished
-        self._settle(items)
-
-    def _settle(self, items: list[Any]) -> None:
-        node = self.node
+        if self.makes:
+            self.outcomes = items
+        else:
+            self.outcomes, self._made = self._made, []
+            error, self._raised = self._raised, None
+            self.calling = True
+            if error is None:
+                # A sync step never waits, so it needs no coroutine around the loop.
+                error = await self._await_each() if self._awaits else self._map()
+            if error is not None:
+                await self._bear_all(error)
+            self.calling = False
+            if self.interrupted:
+                return 0.0
         node.received = self._before + len(items)
         if is_plain(self.outcomes):
             node.finished = self._finished + len(items)
             self.results = self.outcomes
         else:
             self._sort(zip(items, self.outcomes, strict=True))
+        now = clock()
+        node.worked += now - began
+        return now
 
     def tell(self, made: Sequence[Any], raised: BaseException | None) -> None:
         """Be told of calls for the first of the next items, which have been made elsewhere.
