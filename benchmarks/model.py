@@ -95,7 +95,7 @@ class Workload:
             if side.items not in (None, self.items):
                 raise ValueError(
                     f"workload {self.key!r}: {side.name} runs {side.items:,} items, not "
-                    f"{self.items:,}, and {self.unit.name} are of a whole run"
+                    f"{self.items:,}, and {self.unit.name} are of a whole run: give it no `items`"
                 )
 
 
